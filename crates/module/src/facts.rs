@@ -1,0 +1,100 @@
+//! What one linear pass over a body learns for the compilers: `FuncFacts`.
+//!
+//! Gathered inside validation, stored once per function, compact: most functions have no loop and
+//! carry no allocation beyond this struct. Linear in the body even at the engine's limits: locals
+//! written per loop are a range in one log of writes, and home candidates are the top
+//! [`HOME_CANDIDATES`] of a nest, never a set per loop.
+
+use crate::types::LocalIndex;
+
+/// How many locals are proposed for register homes per function and per outermost loop.
+pub const HOME_CANDIDATES: usize = 16;
+
+/// Facts of one function body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FuncFacts {
+    /// Greatest number of operands on the operand stack at once.
+    pub max_operands: u32,
+    /// Greatest nesting of blocks, the body counted as 1.
+    pub max_depth: u32,
+    /// Number of locals, parameters included.
+    pub local_count: u32,
+    /// Number of operators.
+    pub operator_count: u32,
+    /// Number of call operators (direct and indirect).
+    pub call_count: u32,
+    /// What occurs anywhere in the body.
+    pub uses: Uses,
+    /// Loops in the order of their `loop` operators.
+    pub loops: Box<[LoopFacts]>,
+    /// Locals written inside any loop, in order of occurrence; [`LoopFacts::writes`] are ranges of it.
+    /// Consecutive repeats are left out, other repeats may occur.
+    pub loop_writes: Box<[LocalIndex]>,
+    /// Hottest locals of the function, best first, at most [`HOME_CANDIDATES`] per register class.
+    pub homes: Box<[HomeCandidate]>,
+    /// Candidates of all outermost loops, one after the other; [`LoopFacts::homes`] are ranges of it.
+    pub loop_homes: Box<[HomeCandidate]>,
+}
+
+/// Flags of what a body or a loop contains.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Uses(u16);
+
+impl Uses {
+    /// A call to another function (direct, indirect).
+    pub const CALL: Self = Self(1);
+    /// An access of memory 0.
+    pub const MEMORY0: Self = Self(1 << 1);
+    /// An access of another memory.
+    pub const OTHER_MEMORY: Self = Self(1 << 2);
+    /// A `memory.grow`.
+    pub const MEMORY_GROW: Self = Self(1 << 3);
+    /// A value of type v128.
+    pub const V128: Self = Self(1 << 4);
+    /// A local or operand of reference type.
+    pub const REFS: Self = Self(1 << 5);
+    /// An operator that is a libcall in generated code (bulk, table growth, memory growth, `ref.func`, table access).
+    pub const LIBCALL: Self = Self(1 << 6);
+    /// A write of a global.
+    pub const GLOBAL_SET: Self = Self(1 << 7);
+    /// A loop.
+    pub const LOOP: Self = Self(1 << 8);
+
+    /// Whether all flags of `other` are set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Sets all flags of `other`.
+    pub fn insert(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// Facts of one loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopFacts {
+    /// Offset of the `loop` operator from the start of the body.
+    pub offset: u32,
+    /// Offset just past its `end`.
+    pub end: u32,
+    /// The enclosing loop, an index into [`FuncFacts::loops`].
+    pub parent: Option<u32>,
+    /// What occurs inside, inner loops included.
+    pub uses: Uses,
+    /// Locals written inside, inner loops included: a range of [`FuncFacts::loop_writes`].
+    pub writes: std::ops::Range<u32>,
+    /// Home candidates: a range of [`FuncFacts::loop_homes`]; empty for inner loops, which share
+    /// those of their outermost loop.
+    pub homes: std::ops::Range<u32>,
+}
+
+/// A local worth a register of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HomeCandidate {
+    /// Which local.
+    pub local: LocalIndex,
+    /// Uses weighted by loop depth (8 per level, saturating).
+    pub weight: u32,
+}
