@@ -1,1 +1,29 @@
-//! placeholder
+//! The contract between generated code and Rust, and between the two compilers, as data.
+//!
+//! Everything that two sides must agree on is here once: which register carries what
+//! ([`callconv`]), where a field lies ([`layout`]), which helper takes what ([`Libcall`]), what a
+//! compiler returns ([`CompiledFunc`]). `docs/abi.md` tells the same in prose.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod artefact;
+pub mod callconv;
+mod compiler;
+pub mod layout;
+mod libcall;
+mod trap;
+
+pub use artefact::{
+    CallSite, CodeKind, CompiledFunc, Reloc, RelocTarget, SiteIndex, StackMap, Tier, TrapSite,
+};
+pub use callconv::{ArgLoc, CpuFeatures, ResultLoc, SignatureLayout};
+pub use compiler::{
+    CompileEnv, CompileError, CompileErrorKind, CompileOptions, Compiler, CompilerWorker,
+    MemoryStyle,
+};
+pub use layout::{
+    Activation, EntrySlot, FuncImport, FuncRecord, GlobalCell, HostContext, MemoryDef,
+    StoreContext, TableDef, TableEntry, TypeId, VmContext, VmLayout,
+};
+pub use libcall::{Libcall, LibcallSignature, LibcallType};
+pub use trap::TrapCode;
