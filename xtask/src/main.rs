@@ -1,2 +1,64 @@
-//! placeholder
-fn main() {}
+//! Chores of the Upshift workspace: `cargo xtask <chore>`.
+//!
+//! `cargo test` and `cargo run` need none of them, except that `tidy` is also a
+//! test of this crate.
+
+#![forbid(unsafe_code)]
+
+mod ci;
+mod corpus;
+mod process;
+mod repo;
+mod tidy;
+mod workloads;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a chore returns: the error is a message for the person who called it.
+pub(crate) type Outcome<T> = Result<T, String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the Upshift workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check the rules of docs/architecture.md: arrows, sizes, unsafe, docs
+    Tidy,
+    /// Compile examples/ to WebAssembly and natively, and record what the native programs print
+    Workloads,
+    /// Print the recorded standard output of one run of examples/expected.json
+    Expected {
+        /// Name of the run
+        name: String,
+    },
+    /// Fetch the large programs that ignored tests and benchmarks use into corpus-cache/
+    Corpus,
+    /// Rewrite the expected failures of the spec tests and the expected disassembly
+    Bless,
+    /// Do what continuous integration does
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Tidy => tidy::run(),
+        Chore::Workloads => workloads::run(),
+        Chore::Expected { name } => workloads::print_expected(&name),
+        Chore::Corpus => corpus::run(),
+        Chore::Bless => ci::bless(),
+        Chore::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
