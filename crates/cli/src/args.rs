@@ -1,0 +1,186 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+use upshift::{CompileMode, Config, TierPolicy};
+
+/// The subcommands, for telling them from a file.
+pub(crate) const COMMANDS: [&str; 5] = ["run", "validate", "compile", "objdump", "wast"];
+
+/// A WebAssembly engine with two gears: starts at once, runs optimized.
+#[derive(Parser, Debug)]
+#[command(name = "upshift", version, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run a program (the default command: `upshift FILE` is `upshift run FILE`).
+    Run(RunOptions),
+    /// Check that a module is valid.
+    Validate(FileOptions),
+    /// Compile a whole module with each tier; print times and sizes.
+    Compile(CompileOptions),
+    /// Show a function's wasm beside its machine code.
+    Objdump(ObjdumpOptions),
+    /// Run test scripts.
+    Wast(WastOptions),
+}
+
+/// How functions get their code.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EngineOptions {
+    /// When code is made by which compiler.
+    #[arg(long, value_enum, default_value_t = TierArg::Dynamic, value_name = "POLICY")]
+    pub(crate) tier: TierArg,
+    /// Compile a function at its first call, or all of them before the start.
+    #[arg(long, value_enum, default_value_t = CompileArg::Lazy, value_name = "MODE")]
+    pub(crate) compile: CompileArg,
+    /// Threads that validate and compile at the same time (1: only the calling one until the guest runs).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// Optimize each function after its N-th call, whatever the counters say (for tests).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) tier_up_after: Option<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum TierArg {
+    /// Baseline first; what turns out hot is optimized.
+    Dynamic,
+    /// Baseline first; everything is optimized in the background.
+    Eager,
+    /// Baseline only.
+    Baseline,
+    /// Optimized code before the first call.
+    Optimizing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum CompileArg {
+    /// At the first call.
+    Lazy,
+    /// All before the start.
+    Eager,
+}
+
+impl EngineOptions {
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.tier_policy(match self.tier {
+            TierArg::Dynamic => TierPolicy::Dynamic,
+            TierArg::Eager => TierPolicy::Eager,
+            TierArg::Baseline => TierPolicy::Baseline,
+            TierArg::Optimizing => TierPolicy::Optimizing,
+        });
+        config.compile_mode(match self.compile {
+            CompileArg::Lazy => CompileMode::Lazy,
+            CompileArg::Eager => CompileMode::Eager,
+        });
+        if let Some(threads) = self.threads {
+            config.threads(threads as usize);
+        }
+        config.tier_up_after(self.tier_up_after);
+        config
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) engine: EngineOptions,
+    /// Stop the guest after this many seconds, with a trap.
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Call this export instead of `_start`; ARGS are its arguments, results go to standard output.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) invoke: Option<String>,
+    /// Give the guest a directory.
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    pub(crate) dirs: Vec<String>,
+    /// Set an environment variable of the guest.
+    #[arg(long = "env", value_name = "K=V", value_parser = key_value)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Print times and sizes as one line on standard error, the last.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) timings: Option<TimingsFormat>,
+    /// Print what the tiers did, on standard error.
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// The module, binary or text.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Arguments of the guest.
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum TimingsFormat {
+    /// One JSON object.
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FileOptions {
+    /// The module, binary or text.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompileOptions {
+    /// Threads that compile at the same time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// The module, binary or text.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ObjdumpOptions {
+    /// Index of the function, imports counted; all functions when absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) func: Option<u32>,
+    /// Whose code.
+    #[arg(long, value_enum, default_value_t = DumpTier::Both)]
+    pub(crate) tier: DumpTier,
+    /// The module, binary or text.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DumpTier {
+    /// The single-pass compiler's.
+    Baseline,
+    /// The optimizing compiler's.
+    Optimizing,
+    /// One after the other.
+    Both,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WastOptions {
+    #[command(flatten)]
+    pub(crate) engine: EngineOptions,
+    /// The scripts.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("expected seconds, found {text:?}"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("expected K=V, found {text:?}")),
+    }
+}

@@ -1,0 +1,155 @@
+//! `upshift run`: instantiates a module and calls `_start`, or another export.
+
+use crate::args::{RunOptions, TimingsFormat};
+use crate::bench_clock::BenchClock;
+use crate::timings::{self, Phases};
+use crate::{EXIT_ERROR, EXIT_TRAP, invoke};
+use std::io::Write as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use upshift::{Caller, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store, Val};
+use upshift_wasi::{ExitStatus, WasiCtx, WasiCtxBuilder};
+
+/// What host functions reach.
+struct Host {
+    wasi: WasiCtx,
+    clock: BenchClock,
+}
+
+/// Runs a program; gives the exit code. The line of timings is the last on standard error, however the run ends.
+pub(crate) fn run(options: &RunOptions) -> i32 {
+    let mut phases = Phases::default();
+    let mut engine = None;
+    let code = match run_phases(options, &mut phases, &mut engine) {
+        Ok(()) => 0,
+        Err(error) => exit_code(options, &error),
+    };
+    // Results may still be buffered; a closed pipe is not the guest's failure.
+    let _ = std::io::stdout().flush();
+    if options.stats && let Some(engine) = &engine {
+        timings::print_stats(engine);
+    }
+    match options.timings {
+        Some(TimingsFormat::Json) => timings::print_json(engine.as_ref(), phases, code),
+        None => {}
+    }
+    code
+}
+
+fn run_phases(
+    options: &RunOptions,
+    phases: &mut Phases,
+    engine_out: &mut Option<Engine>,
+) -> Result<(), Error> {
+    let mut config = options.engine.config();
+    config.interruption(options.timeout.is_some());
+    let engine = engine_out.insert(Engine::new(&config)?).clone();
+    let bytes = std::fs::read(&options.file).map_err(|error| read_error(options, &error))?;
+    let wasi = wasi_context(options)?;
+
+    let started = Instant::now();
+    let module = Module::from_vec(&engine, bytes)?;
+    phases.compile = started.elapsed();
+
+    let started = Instant::now();
+    let linker = linker(&engine)?;
+    let mut store = Store::new(&engine, Host { wasi, clock: BenchClock::default() });
+    let stop_timer = options.timeout.map(|timeout| start_timer(&store, timeout));
+    let instance = linker.instantiate(&mut store, &module);
+    phases.instantiate = started.elapsed();
+
+    let started = Instant::now();
+    let outcome = instance.and_then(|instance| call(options, &mut store, instance));
+    phases.run = store.data_mut().clock.finish().unwrap_or_else(|| started.elapsed());
+    drop(stop_timer);
+    outcome
+}
+
+fn read_error(options: &RunOptions, error: &std::io::Error) -> Error {
+    Error::with_kind(ErrorKind::Io, format!("{}: {error}", options.file.display()))
+}
+
+fn wasi_context(options: &RunOptions) -> Result<WasiCtx, Error> {
+    let mut builder = WasiCtxBuilder::new();
+    builder.inherit_stdio();
+    builder.arg(&options.file.to_string_lossy());
+    if options.invoke.is_none() {
+        for arg in &options.args {
+            builder.arg(arg);
+        }
+    }
+    for (key, value) in &options.env {
+        builder.env(key, value);
+    }
+    for dir in &options.dirs {
+        let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
+        builder.preopened_dir(host, guest)?;
+    }
+    builder.build()
+}
+
+fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
+    let mut linker = Linker::new(engine);
+    upshift_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
+    linker.func_wrap("bench", "start", |mut caller: Caller<'_, Host>| {
+        caller.data_mut().clock.start();
+    })?;
+    linker.func_wrap("bench", "end", |mut caller: Caller<'_, Host>| {
+        caller.data_mut().clock.end();
+    })?;
+    Ok(linker)
+}
+
+/// Interrupts the store's guest after `timeout`, unless the returned sender is dropped before.
+fn start_timer(store: &Store<Host>, timeout: Duration) -> mpsc::Sender<()> {
+    let handle = store.interrupt_handle();
+    let (sender, receiver) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if receiver.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
+            handle.interrupt();
+        }
+    });
+    sender
+}
+
+fn call(options: &RunOptions, store: &mut Store<Host>, instance: Instance) -> Result<(), Error> {
+    let Some(name) = &options.invoke else {
+        let start = export(store, instance, "_start")?;
+        return start.call(&mut *store, &[], &mut []);
+    };
+    if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
+        initialize.call(&mut *store, &[], &mut [])?;
+    }
+    let func = export(store, instance, name)?;
+    let args = invoke::parse_arguments(store, name, &func, &options.args)?;
+    let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
+    func.call(&mut *store, &args, &mut results)?;
+    let text = invoke::format_results(store, &results);
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|e| Error::with_kind(ErrorKind::Io, format!("standard output: {e}")))
+}
+
+fn export(store: &mut Store<Host>, instance: Instance, name: &str) -> Result<Func, Error> {
+    instance.get_func(&mut *store, name).ok_or_else(|| {
+        let names: Vec<String> = instance.exports(&mut *store).map(|e| e.name().to_owned()).collect();
+        let message = format!("expected an exported function {name:?}, found {names:?}");
+        Error::with_kind(ErrorKind::Link, message)
+    })
+}
+
+fn exit_code(options: &RunOptions, error: &Error) -> i32 {
+    if let Some(status) = error.downcast_ref::<ExitStatus>() {
+        return status.code();
+    }
+    if let Some(trap) = error.trap() {
+        if options.timeout.is_some() && trap.code() == upshift::TrapCode::Interrupt {
+            eprintln!("upshift: the guest ran longer than --timeout allows");
+        }
+        eprintln!("upshift: {error}");
+        return EXIT_TRAP;
+    }
+    eprintln!("upshift: {error}");
+    EXIT_ERROR
+}

