@@ -11,7 +11,9 @@
  *   e          = binary operators by precedence over - ! ( e ) number name name(...) */
 #include "../common/common.h"
 
-enum { NODES_MAX = 4096, LOCALS_MAX = 16, FUNCTIONS_MAX = 32, NAME_MAX_LENGTH = 23, DEPTH_MAX = 2000 };
+enum { NODES_MAX = 4096, LOCALS_MAX = 16, FUNCTIONS_MAX = 32, NAME_MAX_LENGTH = 23 };
+/* A call takes about 150 bytes of a stack that may be as small as 64 KiB. */
+enum { DEPTH_MAX = 200 };
 enum { MEMORY_WORDS = 1 << 20 };
 
 struct node;
@@ -423,8 +425,10 @@ static const char program[] =
 
 static const struct {
     const char *name;
-    uint32_t argument; /* grows with SCALE but for fib, whose time would explode */
+    uint32_t argument; /* is multiplied by SCALE; that of fib, whose time would explode, grows slowly */
 } runs[] = {{"fib", 23}, {"sieve", 10000}, {"collatz", 1000}, {"parity", 500}, {"mix", 20000}};
+
+enum { SCALE_MAX = 100 }; /* the sieve fills the memory */
 
 int main(int argc, char **argv) {
     uint32_t scale = number_argument(argc, argv, 1, 10);
@@ -432,7 +436,10 @@ int main(int argc, char **argv) {
     struct machine machine = {.memory = allocate(MEMORY_WORDS * sizeof(uint64_t))};
     struct frame frame = {.machine = &machine};
     uint64_t checksum = HASH_SEED;
-    if (scale > 30) scale = 30;
+    if (scale > SCALE_MAX) {
+        fprintf(stderr, "SCALE is at most %d\n", SCALE_MAX);
+        return EXIT_USAGE;
+    }
     read_program(&reader, program);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         struct node argument = {.run = run_number, .number = runs[i].argument};

@@ -8,7 +8,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::{Outcome, process};
 
-/// Directories that hold products, not sources; the same as in .gitignore.
+/// Directories at the top that hold products, not sources; as in .gitignore.
 const IGNORED: [&str; 3] = ["target", "corpus-cache", ".git"];
 
 /// A file of the repository.
@@ -60,14 +60,16 @@ pub(crate) fn files() -> Outcome<Vec<String>> {
         "--others",
         "--exclude-standard",
     ]);
-    let mut paths: Vec<String> = match process::read(&mut git) {
-        Ok(listing) => listing
-            .split('\0')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        Err(_) => walk()?,
-    };
+    let listing = process::read(&mut git).unwrap_or_default();
+    let mut paths: Vec<String> = listing
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(str::to_owned)
+        .collect();
+    // No git, no repository, or one that contains this directory but ignores it.
+    if paths.is_empty() {
+        paths = walk()?;
+    }
     // git still lists what was just deleted.
     paths.retain(|path| root().join(path).is_file());
     paths.sort();
@@ -77,7 +79,9 @@ pub(crate) fn files() -> Outcome<Vec<String>> {
 
 fn walk() -> Outcome<Vec<String>> {
     let root = root();
-    let kept = |entry: &DirEntry| !IGNORED.iter().any(|name| entry.file_name() == *name);
+    let kept = |entry: &DirEntry| {
+        entry.depth() != 1 || !IGNORED.iter().any(|name| entry.file_name() == *name)
+    };
     let mut paths = Vec::new();
     for entry in WalkDir::new(&root).into_iter().filter_entry(kept) {
         let entry = entry.map_err(|error| error.to_string())?;

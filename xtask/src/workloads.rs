@@ -16,6 +16,7 @@ use crate::{Outcome, process, repo};
 
 const CLANG: &str = "clang-19";
 const NATIVE_CC: &str = "cc";
+const PLAN: &str = "examples/workloads.toml";
 const EXPECTED: &str = "examples/expected.json";
 
 /// What must be there to compile to WebAssembly, and the Debian package that has it.
@@ -102,7 +103,7 @@ struct Run {
 }
 
 /// A directory that the program may open.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Preopen {
     /// Relative to examples/.
@@ -114,8 +115,7 @@ struct Preopen {
 /// When tools are missing, or a program does not compile or run.
 pub(crate) fn run() -> Outcome<()> {
     check_tools()?;
-    let plan: Workloads = toml::from_str(&repo::read("examples/workloads.toml")?)
-        .map_err(|error| format!("workloads.toml: {error}"))?;
+    let plan = read_plan()?;
     let native_dir = repo::root().join("target/workloads");
     fs::create_dir_all(&native_dir)
         .map_err(|error| format!("{}: {error}", native_dir.display()))?;
@@ -129,7 +129,7 @@ pub(crate) fn run() -> Outcome<()> {
     }
     let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     if names.len() < runs.len() {
-        return Err("workloads.toml: two runs have the same name".to_owned());
+        return Err(format!("{PLAN}: two runs have the same name"));
     }
     let expected = Expected {
         about:
@@ -150,12 +150,19 @@ pub(crate) fn run() -> Outcome<()> {
 /// # Errors
 /// When there is no such run.
 pub(crate) fn print_expected(name: &str) -> Outcome<()> {
-    let expected: Expected = serde_json::from_str(&repo::read(EXPECTED)?)
-        .map_err(|error| format!("{EXPECTED}: {error}"))?;
+    let expected = read_expected()?;
     let run = expected.runs.iter().find(|run| run.name == name);
     let run = run.ok_or_else(|| format!("{EXPECTED}: no run is called {name}"))?;
     print!("{}", run.stdout);
     Ok(())
+}
+
+fn read_plan() -> Outcome<Workloads> {
+    toml::from_str(&repo::read(PLAN)?).map_err(|error| format!("{PLAN}: {error}"))
+}
+
+fn read_expected() -> Outcome<Expected> {
+    serde_json::from_str(&repo::read(EXPECTED)?).map_err(|error| format!("{EXPECTED}: {error}"))
 }
 
 fn check_tools() -> Outcome<()> {
@@ -246,4 +253,68 @@ fn finish(planned: PlannedRun, native_dir: &Path) -> Outcome<Run> {
         stdout,
         exit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a run is asked to do, without what must come out.
+    type Asked<'r> = (
+        &'r str,
+        &'r str,
+        Option<&'r str>,
+        &'r [String],
+        &'r [Preopen],
+        &'r str,
+    );
+
+    #[test]
+    fn the_recorded_runs_are_the_planned_ones() {
+        let (plan, expected) = (read_plan().unwrap(), read_expected().unwrap());
+        let planned: Vec<Asked<'_>> = plan
+            .run
+            .iter()
+            .map(|r| {
+                (
+                    &*r.name,
+                    &*r.file,
+                    r.invoke.as_deref(),
+                    &*r.args,
+                    &*r.dirs,
+                    &*r.stdin,
+                )
+            })
+            .collect();
+        let recorded: Vec<Asked<'_>> = expected
+            .runs
+            .iter()
+            .map(|r| {
+                (
+                    &*r.name,
+                    &*r.file,
+                    r.invoke.as_deref(),
+                    &*r.args,
+                    &*r.dirs,
+                    &*r.stdin,
+                )
+            })
+            .collect();
+        assert_eq!(planned, recorded, "call `cargo xtask workloads`");
+    }
+
+    #[test]
+    fn every_program_has_source_module_and_run() {
+        let plan = read_plan().unwrap();
+        for program in &plan.program {
+            let module = format!("{}.wasm", program.name);
+            for path in [&program.source, &module] {
+                assert!(repo::root().join("examples").join(path).is_file(), "{path}");
+            }
+            assert!(
+                plan.run.iter().any(|run| run.file == module),
+                "{module} is never run"
+            );
+        }
+    }
 }

@@ -26,6 +26,9 @@ const UNSAFE_CRATES: [&str; 2] = ["crates/runtime/", "crates/upshift/"];
 
 const FORBID: &str = "#![forbid(unsafe_code)]";
 
+/// What silences a lint for a whole crate or module.
+const ALLOW: &str = "#![allow(";
+
 /// What is wrong with a file, and what is too long unless it is on the list.
 pub(super) struct Checked {
     pub(super) problems: Vec<Problem>,
@@ -54,6 +57,12 @@ pub(super) fn check(path: &str, text: &str) -> Checked {
             1,
             format!("expected {FORBID}, found none"),
         ));
+    }
+    for (line, content) in (1..).zip(text.lines()) {
+        if content.starts_with(ALLOW) {
+            let message = format!("expected #[expect(..)] at one item, found {ALLOW}..) for all");
+            checked.problems.push(Problem::new(path, line, message));
+        }
     }
     let file = match syn::parse_file(text) {
         Ok(file) => file,
@@ -277,6 +286,14 @@ mod tests {
         for (path, text, expected) in cases {
             assert_eq!(messages(path, text).len(), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn nothing_is_allowed_everywhere() {
+        let text = "//! A.\n#![allow(dead_code)]\n";
+        assert_eq!(messages("crates/a/src/b.rs", text).len(), 1);
+        let text = "//! A.\n#[expect(dead_code, reason = \"b\")]\nfn f() {}\n";
+        assert_eq!(messages("crates/a/src/b.rs", text), [""; 0]);
     }
 
     #[test]

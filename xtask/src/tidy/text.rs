@@ -29,6 +29,9 @@ const MARKS: [&str; 3] = [
     concat!("XX", "X"),
 ];
 
+/// What no test does: it would pass or fail with the load of the machine.
+const SLEEP: &str = concat!("thread::", "sleep");
+
 pub(super) fn check(path: &str, text: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (line, content) in (1..).zip(text.lines()) {
@@ -48,6 +51,13 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Problem> {
                 format!("expected {mark}(#<issue>), found no issue number"),
             ));
         }
+        if is_test(path) && content.contains(SLEEP) {
+            problems.push(Problem::new(
+                path,
+                line,
+                format!("expected a test that forces its schedule, found {SLEEP}"),
+            ));
+        }
         if path.ends_with(".rs") && asks_for_target(content) && !may_ask_for_target(path, text) {
             let homes = TARGET_ARCH_HOMES.join(", ");
             problems.push(Problem::new(
@@ -58,6 +68,10 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with(".rs") && (path.contains("/tests/") || path.ends_with("/tests.rs"))
 }
 
 /// The first mark in the line that stands as a word and has no issue number.
@@ -130,6 +144,19 @@ mod tests {
                 expected,
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn tests_do_not_sleep() {
+        let nap = format!("std::{SLEEP}(second);");
+        let cases = [
+            ("crates/tiering/tests/queue.rs", 1),
+            ("crates/tiering/src/tests.rs", 1),
+            ("crates/cli/src/timeout.rs", 0),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(check(path, &nap).len(), expected, "{path}");
         }
     }
 
