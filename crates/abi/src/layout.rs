@@ -104,6 +104,8 @@ pub struct Activation {
     pub failed: u32,
     /// In wasm, outside, or being walked: for reclamation.
     pub state: AtomicU32,
+    /// The stack limit of this activation, whatever an interrupt has made of [`StoreContext::stack_limit`].
+    pub stack_limit: usize,
 }
 
 /// An imported function: what a call of it loads.

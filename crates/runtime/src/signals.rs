@@ -1,0 +1,4 @@
+//! Signals (skeleton).
+
+/// Installs the handlers.
+pub fn install_signal_handlers() {}
