@@ -1,10 +1,15 @@
 //! Decoding and validation: bytes in, [`ValidatedFunc`] and [`FuncFacts`] out.
 #![forbid(unsafe_code)]
 
+mod convert;
 mod env;
 mod facts;
+mod features;
 mod func;
+pub mod limits;
+mod map;
 pub mod ops;
+mod reader;
 mod types;
 
 pub use env::{
@@ -14,6 +19,7 @@ pub use env::{
 pub use facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Uses};
 pub use func::ValidatedFunc;
 pub use ops::Op;
+pub use reader::{Locals, OpReader};
 pub use types::{
     DataIndex, ElemIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, HeapType, LocalIndex,
     MemoryIndex, MemoryType, RefType, TableIndex, TableType, TypeIndex, ValType,
