@@ -1,0 +1,212 @@
+//! What the translation of one function keeps: operand stack, symbols, access to the instance.
+
+use super::control::Frame;
+use super::region::{Region, field};
+use crate::names;
+use crate::signature::{self, POINTER};
+use cranelift_codegen::ir::{
+    ExtFuncData, ExternalName, FuncRef, InstBuilder as _, MemFlagsData, SigRef, StackSlot,
+    Type, UserExternalName, Value, types,
+};
+use cranelift_frontend::FunctionBuilder;
+use std::collections::HashMap;
+use upshift_abi::layout::Place;
+use upshift_abi::{CompileEnv, Libcall};
+use upshift_module::{FuncIndex, TypeIndex, ValType, ValidatedFunc};
+
+/// Memory that is kept from function to function.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// The operand stack.
+    pub(super) stack: Vec<Value>,
+    /// Enclosing blocks, the function first.
+    pub(super) frames: Vec<Frame>,
+    /// Parameters of the enclosing `if`s, for their second arms.
+    pub(super) if_params: Vec<Value>,
+    signatures: HashMap<TypeIndex, SigRef>,
+    funcs: HashMap<FuncIndex, FuncRef>,
+    libcalls: HashMap<Libcall, FuncRef>,
+}
+
+impl Scratch {
+    /// Forgets the last function, keeps the memory.
+    pub(super) fn reset(&mut self) {
+        self.stack.clear();
+        self.frames.clear();
+        self.if_params.clear();
+        self.signatures.clear();
+        self.funcs.clear();
+        self.libcalls.clear();
+    }
+}
+
+/// The translation of one function.
+pub(super) struct Translator<'a, 'f> {
+    // Inputs.
+    pub(super) func: ValidatedFunc<'a>,
+    pub(super) env: &'a CompileEnv<'a>,
+    /// Our own context.
+    pub(super) vmctx: Value,
+    /// Where results beyond the registers go, if there are any.
+    pub(super) result_pointer: Option<Value>,
+
+    // Working state.
+    pub(super) builder: FunctionBuilder<'f>,
+    pub(super) scratch: &'f mut Scratch,
+    /// Whether the next operator can be reached.
+    pub(super) reachable: bool,
+    /// Blocks opened since code became unreachable.
+    pub(super) skipped_blocks: u32,
+    /// Where callees put results beyond the registers; one area for all calls, as large as the largest.
+    pub(super) result_area: Option<StackSlot>,
+}
+
+impl<'a, 'f> Translator<'a, 'f> {
+    /// Starts; `vmctx` and `result_pointer` are set by the caller.
+    pub(super) fn new(
+        func: ValidatedFunc<'a>,
+        env: &'a CompileEnv<'a>,
+        builder: FunctionBuilder<'f>,
+        scratch: &'f mut Scratch,
+    ) -> Self {
+        Self {
+            func,
+            env,
+            vmctx: Value::from_u32(0),
+            result_pointer: None,
+            builder,
+            scratch,
+            reachable: true,
+            skipped_blocks: 0,
+            result_area: None,
+        }
+    }
+
+    /// Pushes an operand that is no fresh reference.
+    pub(super) fn push(&mut self, value: Value) {
+        self.scratch.stack.push(value);
+    }
+
+    /// Pushes an operand of a type; a reference is from now on in the stack maps of calls that it lives across.
+    pub(super) fn push_typed(&mut self, ty: ValType, value: Value) {
+        if ty.is_ref() {
+            self.builder.declare_value_needs_stack_map(value);
+        }
+        self.push(value);
+    }
+
+    /// Pushes the i32 0 or 1 of a comparison's result.
+    pub(super) fn push_bool(&mut self, flag: Value) {
+        let value = self.builder.ins().uextend(types::I32, flag);
+        self.push(value);
+    }
+
+    /// Pops an operand.
+    pub(super) fn pop(&mut self) -> Value {
+        self.scratch
+            .stack
+            .pop()
+            .expect("validation has checked the operand stack's height")
+    }
+
+    /// Pops two, the lower first.
+    pub(super) fn pop2(&mut self) -> (Value, Value) {
+        let upper = self.pop();
+        (self.pop(), upper)
+    }
+
+    /// Pops three, the lowest first.
+    pub(super) fn pop3(&mut self) -> (Value, Value, Value) {
+        let (middle, upper) = self.pop2();
+        (self.pop(), middle, upper)
+    }
+
+    /// An i32 constant that holds an index of the module.
+    pub(super) fn index(&mut self, index: u32) -> Value {
+        self.builder.ins().iconst(types::I32, i64::from(index))
+    }
+
+    /// Flags of an access that cannot trap and is aligned.
+    pub(super) fn trusted(&mut self, region: Region) -> MemFlagsData {
+        MemFlagsData::trusted().with_alias_region(Some(region.declare(self.builder.func)))
+    }
+
+    /// Loads what never changes while an instance lives; it may be moved out of loops.
+    pub(super) fn load_fixed(&mut self, ty: Type, base: Value, offset: i32) -> Value {
+        let flags = self.trusted(Region::Fixed).with_readonly().with_can_move();
+        self.builder.ins().load(ty, flags, base, offset)
+    }
+
+    /// Base and offset of a definition, from vmctx.
+    pub(super) fn place(&mut self, place: Place) -> (Value, i32) {
+        match place {
+            Place::Inline(offset) => (self.vmctx, field(offset as usize)),
+            Place::Pointer(offset) => {
+                let vmctx = self.vmctx;
+                (self.load_fixed(POINTER, vmctx, field(offset as usize)), 0)
+            }
+        }
+    }
+
+    /// The signature of a function type.
+    pub(super) fn signature(&mut self, ty: TypeIndex) -> SigRef {
+        let layout = &self.env.signatures[ty.0 as usize];
+        let func_type = self.func.env().ty(ty);
+        let builder = &mut self.builder;
+        *self
+            .scratch
+            .signatures
+            .entry(ty)
+            .or_insert_with(|| builder.import_signature(signature::of_func(func_type, layout)))
+    }
+
+    /// The symbol of a function of the module. It is not colocated: its address comes from its entry
+    /// slot, loaded anew at each call, so that a swap is seen.
+    pub(super) fn func_ref(&mut self, func: FuncIndex) -> FuncRef {
+        if let Some(&known) = self.scratch.funcs.get(&func) {
+            return known;
+        }
+        let signature = self.signature(self.func.env().funcs[func.0 as usize]);
+        let made = self.import(names::func(func), signature, false);
+        self.scratch.funcs.insert(func, made);
+        made
+    }
+
+    /// Calls a helper, vmctx first; its result, if it has one.
+    pub(super) fn libcall(&mut self, libcall: Libcall, args: &[Value]) -> Option<Value> {
+        let func = self.libcall_ref(libcall);
+        let mut all = [self.vmctx; 6];
+        let all = &mut all[..=args.len()];
+        all[1..].copy_from_slice(args);
+        let call = self.builder.ins().call(func, all);
+        self.builder.inst_results(call).first().copied()
+    }
+
+    /// Calls a helper that has a result.
+    pub(super) fn libcall_value(&mut self, libcall: Libcall, args: &[Value]) -> Value {
+        self.libcall(libcall, args)
+            .expect("the table of helpers gives this one a result")
+    }
+
+    fn libcall_ref(&mut self, libcall: Libcall) -> FuncRef {
+        if let Some(&known) = self.scratch.libcalls.get(&libcall) {
+            return known;
+        }
+        let signature = self
+            .builder
+            .import_signature(signature::of_libcall(libcall));
+        let made = self.import(names::libcall(libcall), signature, true);
+        self.scratch.libcalls.insert(libcall, made);
+        made
+    }
+
+    fn import(&mut self, name: UserExternalName, signature: SigRef, colocated: bool) -> FuncRef {
+        let name = self.builder.func.declare_imported_user_function(name);
+        self.builder.import_function(ExtFuncData {
+            name: ExternalName::user(name),
+            signature,
+            colocated,
+            patchable: false,
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! One function after the other: translate, compile, finish.
+
+use crate::finish;
+use crate::isa::IsaCache;
+use crate::translate::{self, Scratch};
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::{CodegenError, Context};
+use cranelift_frontend::FunctionBuilderContext;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use upshift_abi::{
+    CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
+    CompilerWorker, CpuFeatures,
+};
+use upshift_module::ValidatedFunc;
+
+/// Bodies over this size, in bytes, do not leave their scratch memory to the next function: Cranelift's
+/// tables keep the capacity of the largest function they have seen, hundreds of bytes per byte of body.
+const KEEP_SCRATCH_BODY_BYTES_MAX: u32 = 64 << 10;
+
+/// Compiles on one thread at a time.
+pub(crate) struct Worker {
+    isas: Arc<IsaCache>,
+    isa: Option<(CpuFeatures, OwnedTargetIsa)>,
+    memory: Option<Box<Memory>>,
+}
+
+/// What is kept from function to function.
+struct Memory {
+    context: Context,
+    builder: FunctionBuilderContext,
+    scratch: Scratch,
+}
+
+impl Memory {
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+            scratch: Scratch::default(),
+        })
+    }
+}
+
+impl Worker {
+    /// A worker without scratch memory yet.
+    pub(crate) fn new(isas: Arc<IsaCache>) -> Self {
+        Self {
+            isas,
+            isa: None,
+            memory: None,
+        }
+    }
+
+    /// The CLIF of a function as text.
+    pub(crate) fn clif(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        options: &CompileOptions,
+    ) -> Result<String, CompileError> {
+        self.guarded(func, env, options, |memory, _| {
+            Ok(memory.context.func.display().to_string())
+        })
+    }
+
+    /// Translates the function and hands it to `then`. Scratch memory survives only a success: after an
+    /// error, and even more so after a panic, nobody knows what state it is in.
+    fn guarded<R>(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        options: &CompileOptions,
+        then: impl FnOnce(&mut Memory, &OwnedTargetIsa) -> Result<R, CompileError>,
+    ) -> Result<R, CompileError> {
+        match options.kind {
+            CodeKind::Entry => {}
+            CodeKind::Osr(_) => {
+                return Err(CompileError::new(
+                    CompileErrorKind::Unsupported,
+                    "entry in the middle of a loop",
+                ));
+            }
+        }
+        let isa = self.isa(env.cpu)?;
+        let mut memory = self.memory.take().unwrap_or_else(Memory::new);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            memory.context.clear();
+            translate::translate(
+                func,
+                env,
+                &*isa,
+                (&mut memory.context.func, &mut memory.builder),
+                &mut memory.scratch,
+            )?;
+            then(&mut memory, &isa)
+        }));
+        match result {
+            Ok(Ok(value)) => {
+                if func.body_bytes() <= KEEP_SCRATCH_BODY_BYTES_MAX {
+                    self.memory = Some(memory);
+                }
+                Ok(value)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(payload) => Err(CompileError::new(
+                CompileErrorKind::Internal,
+                format!("function {}: {}", func.index().0, panic_text(&*payload)),
+            )),
+        }
+    }
+
+    fn isa(&mut self, cpu: CpuFeatures) -> Result<OwnedTargetIsa, CompileError> {
+        if let Some((known, isa)) = &self.isa
+            && *known == cpu
+        {
+            return Ok(OwnedTargetIsa::clone(isa));
+        }
+        let isa = self.isas.get(cpu)?;
+        self.isa = Some((cpu, OwnedTargetIsa::clone(&isa)));
+        Ok(isa)
+    }
+}
+
+impl CompilerWorker for Worker {
+    fn compile(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        options: &CompileOptions,
+    ) -> Result<CompiledFunc, CompileError> {
+        self.guarded(func, env, options, |memory, isa| {
+            memory
+                .context
+                .compile(&**isa, &mut ControlPlane::default())
+                .map_err(|error| codegen_error(func, &error.inner))?;
+            let code = memory.context.take_compiled_code().ok_or_else(|| {
+                CompileError::new(CompileErrorKind::Internal, "Cranelift returned no code")
+            })?;
+            finish::finish(func, &memory.context.func, &code)
+        })
+    }
+}
+
+fn codegen_error(func: ValidatedFunc<'_>, error: &CodegenError) -> CompileError {
+    // Which cases the enum has depends on Cranelift's features, so it is not matched exhaustively.
+    let kind = if let CodegenError::ImplLimitExceeded | CodegenError::CodeTooLarge = error {
+        CompileErrorKind::Limit
+    } else if let CodegenError::Unsupported(_) = error {
+        CompileErrorKind::Unsupported
+    } else {
+        CompileErrorKind::Internal
+    };
+    let mut text = format!("function {}: {error}", func.index().0);
+    if let CodegenError::Verifier(errors) = error {
+        text = format!("{text}: {errors}");
+    }
+    CompileError::new(kind, text)
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
+    payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("panic")
+}
