@@ -66,6 +66,12 @@ impl Uses {
         self.0 & other.0 == other.0
     }
 
+    /// The flags of both.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Sets all flags of `other`.
     pub fn insert(&mut self, other: Self) {
         self.0 |= other.0;

@@ -2,7 +2,7 @@
 //!
 //! Most are those that the browsers agreed on (WebAssembly JavaScript Interface, section "Implementation-defined
 //! limits"), so that a module that runs in a browser runs here. wasmparser enforces many of them as well; they
-//! are checked here first, so that an excess is an error of kind `Limit`.
+//! are checked here first, so that an excess is an error of kind [`Limit`](crate::ErrorKind::Limit).
 //! The limits of operands and nesting are our own: with them every later stage has bounded scratch memory
 //! and bounded frames.
 
@@ -18,6 +18,8 @@ pub const IMPORTS_MAX: u32 = 1_000_000;
 pub const EXPORTS_MAX: u32 = 1_000_000;
 /// Globals of a module, imports included (web limit).
 pub const GLOBALS_MAX: u32 = 1_000_000;
+/// Memories of a module, imports included (web limit).
+pub const MEMORIES_MAX: u32 = 100;
 /// Tables of a module, imports included (web limit).
 pub const TABLES_MAX: u32 = 100_000;
 /// Data segments of a module (web limit).

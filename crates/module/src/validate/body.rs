@@ -1,0 +1,219 @@
+//! One pass over one body: wasmparser decodes each operator once and hands it both to its validator and to the
+//! [`Gatherer`] of facts.
+
+use wasmparser::{
+    BinaryReader, FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations,
+    ValidatorResources, VisitOperator, VisitSimdOperator,
+};
+
+use super::facts::{Gatherer, Scratch};
+use super::{Body, BodyContext};
+use crate::convert;
+use crate::error::{ModuleError, Result};
+use crate::facts::FuncFacts;
+use crate::features;
+use crate::limits;
+use crate::map::Mapper;
+
+/// Memory that one worker uses for body after body.
+#[derive(Default)]
+pub(crate) struct WorkerScratch {
+    validator: FuncValidatorAllocations,
+    pub(super) facts: Scratch,
+}
+
+/// Validates one body.
+///
+/// # Errors
+/// If it does not decode, does not validate, or exceeds a limit.
+pub(super) fn validate(
+    context: &BodyContext<'_>,
+    body: Body<'_>,
+    scratch: &mut WorkerScratch,
+) -> Result<FuncFacts> {
+    let ty = context.env.funcs[body.index.0 as usize];
+    let to_validate = FuncToValidate {
+        resources: context.resources,
+        index: body.index.0,
+        ty: ty.0,
+        features: features::ENABLED,
+    };
+    let mut pass = Pass {
+        validator: to_validate.into_validator(std::mem::take(&mut scratch.validator)),
+        gatherer: Gatherer::new(context, &mut scratch.facts, ty),
+        reader: BinaryReader::new_features(body.bytes, u64::from(body.offset), features::ENABLED),
+        max_operands: 0,
+        operators: 0,
+    };
+    let result = pass.run();
+    let Pass {
+        validator,
+        gatherer,
+        max_operands,
+        operators,
+        ..
+    } = pass;
+    scratch.validator = validator.into_allocations();
+    let result = result.map(|()| gatherer.finish(max_operands, operators));
+    scratch.facts.reset();
+    result.map_err(|error| error.in_func(body.index, context.export_name(body.index)))
+}
+
+/// The pass in progress.
+struct Pass<'a> {
+    validator: FuncValidator<&'a ValidatorResources>,
+    gatherer: Gatherer<'a>,
+    reader: BinaryReader<'a>,
+    max_operands: u32,
+    operators: u32,
+}
+
+impl Pass<'_> {
+    fn run(&mut self) -> Result<()> {
+        self.locals().map_err(Step::into_error)?;
+        self.gatherer.start();
+        while !self.reader.eof() {
+            self.operator()?;
+        }
+        let end = self.validator.visitor(self.reader.original_position());
+        self.reader
+            .finish_expression(&end)
+            .map_err(|error| ModuleError::malformed(&error))
+    }
+
+    fn locals(&mut self) -> Result<(), Step> {
+        let malformed = Step::Malformed;
+        for _ in 0..self.reader.read_var_u32().map_err(malformed)? {
+            let offset = self.reader.original_position();
+            let count = self.reader.read_var_u32().map_err(malformed)?;
+            let ty = self.reader.read().map_err(malformed)?;
+            let locals = u64::from(self.gatherer.locals()) + u64::from(count);
+            if locals > limits::LOCALS_MAX.into() {
+                return Err(Step::Other(ModuleError::limit(
+                    position(offset),
+                    "locals",
+                    locals,
+                    limits::LOCALS_MAX.into(),
+                )));
+            }
+            self.validator
+                .define_locals(offset, count, ty)
+                .map_err(Step::Invalid)?;
+            let ty = convert::val_type(ty).ok_or_else(|| {
+                Step::Other(ModuleError::unsupported(
+                    position(offset),
+                    "a type of a later proposal is",
+                ))
+            })?;
+            self.gatherer.declare(count, ty);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn operator(&mut self) -> Result<()> {
+        let offset = self.reader.original_position();
+        let at = self.reader.current_position();
+        let visited = self.reader.visit_operator(&mut Both {
+            validator: self.validator.visitor(offset),
+            gatherer: &mut self.gatherer,
+            offset: u32::try_from(at).unwrap_or(u32::MAX),
+        });
+        match visited {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(ModuleError::invalid(&error)),
+            Err(error) => return Err(ModuleError::malformed(&error)),
+        }
+        self.operators += 1;
+        let operands = self.validator.operand_stack_height();
+        if operands > self.max_operands {
+            self.max_operands = operands;
+        }
+        if self.max_operands > limits::OPERANDS_MAX
+            || self.gatherer.max_depth() > limits::NESTING_MAX
+        {
+            return Err(self.over(position(offset)));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn over(&self, offset: usize) -> ModuleError {
+        let (what, found, max) = if self.max_operands > limits::OPERANDS_MAX {
+            ("operands", self.max_operands, limits::OPERANDS_MAX)
+        } else {
+            (
+                "nested blocks",
+                self.gatherer.max_depth(),
+                limits::NESTING_MAX,
+            )
+        };
+        ModuleError::limit(offset, what, found.into(), max.into())
+    }
+}
+
+/// Which of the two refused; kept apart because one is malformed and the other invalid.
+enum Step {
+    Malformed(wasmparser::Error),
+    Invalid(wasmparser::Error),
+    Other(ModuleError),
+}
+
+impl Step {
+    fn into_error(self) -> ModuleError {
+        match self {
+            Self::Malformed(error) => ModuleError::malformed(&error),
+            Self::Invalid(error) => ModuleError::invalid(&error),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+fn position(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+/// The visitor that feeds both.
+struct Both<'g, 'a, V> {
+    validator: V,
+    gatherer: &'g mut Gatherer<'a>,
+    offset: u32,
+}
+
+macro_rules! define_visits {
+    ($( @$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        $(
+            #[inline(always)]
+            fn $visit(&mut self $($(, $arg: $argty)*)?) -> wasmparser::Result<()> {
+                self.validator.$visit($($(Clone::clone(&$arg)),*)?)?;
+                if let Some(op) = Mapper.$visit($($($arg),*)?) {
+                    self.gatherer.op(self.offset, &op);
+                }
+                Ok(())
+            }
+        )*
+    };
+}
+
+impl<'a, V> VisitOperator<'a> for Both<'_, '_, V>
+where
+    V: VisitOperator<'a, Output = wasmparser::Result<()>>,
+{
+    type Output = wasmparser::Result<()>;
+
+    /// Vector operators go to the validator alone, whose error names the proposal.
+    fn simd_visitor(
+        &mut self,
+    ) -> Option<&mut dyn VisitSimdOperator<'a, Output = wasmparser::Result<()>>> {
+        self.validator.simd_visitor()
+    }
+
+    wasmparser::for_each_visit_operator!(define_visits);
+}
+
+impl<V: FrameStack> FrameStack for Both<'_, '_, V> {
+    #[inline(always)]
+    fn current_frame(&self) -> Option<FrameKind> {
+        self.validator.current_frame()
+    }
+}
