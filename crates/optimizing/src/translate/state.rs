@@ -5,8 +5,8 @@ use super::region::{Region, field};
 use crate::names;
 use crate::signature::{self, POINTER};
 use cranelift_codegen::ir::{
-    ExtFuncData, ExternalName, FuncRef, InstBuilder as _, MemFlagsData, SigRef, StackSlot,
-    Type, UserExternalName, Value, types,
+    ExtFuncData, ExternalName, FuncRef, InstBuilder as _, MemFlagsData, SigRef, StackSlot, Type,
+    UserExternalName, Value, types,
 };
 use cranelift_frontend::FunctionBuilder;
 use std::collections::HashMap;
