@@ -68,11 +68,15 @@ pub struct HostContext {
     pub func: *const c_void,
 }
 
+/// Value of [`StoreContext::stack_limit`] while an interrupt is pending: above every stack address, but not the maximum, because
+/// prologues of optimized code add the size of their frame to the limit and compare rsp with the sum, which must not wrap.
+pub const INTERRUPTED_STACK_LIMIT: usize = usize::MAX / 2;
+
 /// What generated code sees of a store.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub struct StoreContext {
-    /// Prologues trap when rsp would go below it. `usize::MAX` while an interrupt is pending.
+    /// Prologues trap when rsp would go below it. [`INTERRUPTED_STACK_LIMIT`] while an interrupt is pending.
     pub stack_limit: AtomicUsize,
     /// Not zero when the host asked the guest to stop; loops test it.
     pub interrupt: AtomicU32,

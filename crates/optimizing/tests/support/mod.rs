@@ -15,15 +15,15 @@ const GUARD_BYTES: u64 = 32 << 20;
 
 /// What a test chooses.
 #[derive(Clone, Copy, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The checked memory style.
-    pub checked: bool,
+    pub(crate) checked: bool,
     /// Loops notice interrupts.
-    pub interruption: bool,
+    pub(crate) interruption: bool,
 }
 
 /// A module with the layouts that the runtime would give it.
-pub struct TestModule {
+pub(crate) struct TestModule {
     module: Module,
     layout: VmLayout,
     signatures: Vec<SignatureLayout>,
@@ -33,7 +33,7 @@ pub struct TestModule {
 
 impl TestModule {
     /// Decodes and validates a module in text form.
-    pub fn new(source: &str) -> Self {
+    pub(crate) fn new(source: &str) -> Self {
         let bytes = wat::parse_str(source).expect("the text is a module");
         let module = Module::new(bytes, &DecodeOptions::default()).expect("the module is valid");
         let types = &module.env().types;
@@ -55,12 +55,12 @@ impl TestModule {
     }
 
     /// The functions with a body.
-    pub fn funcs(&self) -> impl Iterator<Item = ValidatedFunc<'_>> {
+    pub(crate) fn funcs(&self) -> impl Iterator<Item = ValidatedFunc<'_>> {
         self.module.funcs()
     }
 
     /// Compiles a function.
-    pub fn compile(
+    pub(crate) fn compile(
         &self,
         func: ValidatedFunc<'_>,
         settings: Settings,
@@ -71,7 +71,7 @@ impl TestModule {
     }
 
     /// The CLIF of a function.
-    pub fn clif(&self, func: ValidatedFunc<'_>, settings: Settings) -> String {
+    pub(crate) fn clif(&self, func: ValidatedFunc<'_>, settings: Settings) -> String {
         let options = CompileOptions::default();
         self.compiler
             .clif(func, &self.env(settings), &options)
@@ -105,7 +105,7 @@ impl TestModule {
 }
 
 /// What must be true of every artefact.
-pub fn check_artefact(code: &CompiledFunc) {
+pub(crate) fn check_artefact(code: &CompiledFunc) {
     let size = u32::try_from(code.code.len()).expect("small code");
     assert!(code.align >= 16 && code.align.is_power_of_two());
     assert!(code.text_bytes <= size && code.text_bytes > 0);
@@ -127,7 +127,7 @@ pub fn check_artefact(code: &CompiledFunc) {
 }
 
 /// Appends the machine code with its records.
-pub fn print(listing: &mut String, code: &CompiledFunc) {
+pub(crate) fn print(listing: &mut String, code: &CompiledFunc) {
     let text = &code.code[..code.text_bytes as usize];
     let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
     let mut formatter = NasmFormatter::new();
