@@ -93,7 +93,12 @@ impl ModuleError {
                     error.message()
                 ),
             ),
-            None => Self::new(kind, offset, error.message()),
+            None if SECOND_MEMORY == error.message() => Self::new(
+                ErrorKind::Unsupported,
+                offset,
+                "multiple memories not supported",
+            ),
+            None => Self::new(reclassify(kind, error.message()), offset, error.message()),
         }
     }
 
@@ -135,6 +140,27 @@ impl ModuleError {
         &self.inner.message
     }
 }
+
+/// wasmparser has one sort of error for all of these; its messages tell limits apart. A message that is not
+/// recognised leaves the kind as it is, which is never wrong, only less precise.
+fn reclassify(kind: ErrorKind, message: &str) -> ErrorKind {
+    if LIMIT_MESSAGES.iter().any(|part| message.contains(part)) {
+        ErrorKind::Limit
+    } else {
+        kind
+    }
+}
+
+/// Messages about a limit that wasmparser checks before we can.
+const LIMIT_MESSAGES: &[&str] = &[
+    "exceeds limit",
+    "exceeds the limit",
+    "size is out of bounds",
+    "number of elements is out of bounds",
+];
+
+/// The message about a proposal that does not name it.
+const SECOND_MEMORY: &str = "multiple memories";
 
 impl fmt::Display for ModuleError {
     /// Shape: `invalid module at offset 0x1f (function 3 "foo"): expected i32, found i64`.

@@ -2,8 +2,11 @@
 
 use wasmparser::WasmFeatures;
 
-/// What this engine accepts: WebAssembly 2.0 without vectors.
-pub(crate) const ENABLED: WasmFeatures = WasmFeatures::WASM2.difference(WasmFeatures::SIMD);
+/// What this engine accepts: WebAssembly 2.0 without vectors, and extended constant expressions, which contradict
+/// nothing in it.
+pub(crate) const ENABLED: WasmFeatures = WasmFeatures::WASM2
+    .difference(WasmFeatures::SIMD)
+    .union(WasmFeatures::EXTENDED_CONST);
 
 /// The proposal that a disabled feature belongs to, for error messages.
 pub(crate) fn proposal(feature: WasmFeatures) -> &'static str {
@@ -27,10 +30,6 @@ const PROPOSALS: &[(WasmFeatures, &str)] = &[
     (WasmFeatures::EXCEPTIONS, "exception handling"),
     (WasmFeatures::LEGACY_EXCEPTIONS, "legacy exception handling"),
     (WasmFeatures::MEMORY64, "64-bit memories"),
-    (
-        WasmFeatures::EXTENDED_CONST,
-        "extended constant expressions",
-    ),
     (WasmFeatures::COMPONENT_MODEL, "the component model"),
     (
         WasmFeatures::FUNCTION_REFERENCES,

@@ -18,7 +18,7 @@ pub const IMPORTS_MAX: u32 = 1_000_000;
 pub const EXPORTS_MAX: u32 = 1_000_000;
 /// Globals of a module, imports included (web limit).
 pub const GLOBALS_MAX: u32 = 1_000_000;
-/// Memories of a module, imports included (web limit).
+/// Memories of a module, imports included (web limit; one as long as multiple memories are not supported).
 pub const MEMORIES_MAX: u32 = 100;
 /// Tables of a module, imports included (web limit).
 pub const TABLES_MAX: u32 = 100_000;
@@ -28,7 +28,7 @@ pub const DATA_SEGMENTS_MAX: u32 = 100_000;
 pub const ELEMENT_SEGMENTS_MAX: u32 = 100_000;
 /// Elements of one table or segment (web limit).
 pub const TABLE_ELEMENTS_MAX: u32 = 10_000_000;
-/// Pages of one memory, of 64 KiB each (web limit, and all that 32 bits can address).
+/// Pages of one memory, of 64 KiB each (web limit, and all that 32 bits can address; a larger one is invalid).
 pub const MEMORY_PAGES_MAX: u64 = 65_536;
 /// Size of one function body with its local declarations, in bytes (web limit).
 pub const BODY_BYTES_MAX: usize = 7_654_321;
@@ -38,8 +38,6 @@ pub const LOCALS_MAX: u32 = 50_000;
 pub const PARAMS_MAX: usize = 1_000;
 /// Results of a function or block (web limit).
 pub const RESULTS_MAX: usize = 1_000;
-/// Bytes of one name of an import or export (the limit that the web's engines share).
-pub const NAME_BYTES_MAX: usize = 100_000;
 /// Operands on the operand stack of one function at once (own limit: a frame of at most 1 MiB of 8-byte slots).
 pub const OPERANDS_MAX: u32 = 128 << 10;
 /// Blocks open at once in one function (own limit; generated switch statements reach some thousands).

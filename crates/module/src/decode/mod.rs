@@ -10,6 +10,8 @@
 
 mod const_expr;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;

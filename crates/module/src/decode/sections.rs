@@ -16,7 +16,7 @@ use crate::env::{
 };
 use crate::error::{ModuleError, Result};
 use crate::limits;
-use crate::types::{FuncIndex, GlobalIndex, MemoryIndex, TableIndex, TypeIndex};
+use crate::types::{FuncIndex, GlobalIndex, MemoryIndex, TableIndex, TableType, TypeIndex};
 
 /// Steps that all sections share: limit on the number of entries, decoding of all of them, validation.
 pub(super) fn accept<'a, T: FromReader<'a>>(
@@ -111,12 +111,25 @@ fn import_type(offset: usize, ty: TypeRef) -> Result<EntityType> {
     let later = || later_type(offset);
     Ok(match ty {
         TypeRef::Func(ty) => EntityType::Func(TypeIndex(ty)),
-        TypeRef::Table(ty) => EntityType::Table(convert::table_type(ty).ok_or_else(later)?),
+        TypeRef::Table(ty) => EntityType::Table(table_type(offset, ty)?),
         TypeRef::Memory(ty) => EntityType::Memory(convert::memory_type(ty)),
         TypeRef::Global(ty) => EntityType::Global(convert::global_type(ty).ok_or_else(later)?),
         TypeRef::Tag(_) => return Err(ModuleError::unsupported(offset, "exception handling is")),
         TypeRef::FuncExact(_) => return Err(later()),
     })
+}
+
+fn table_type(offset: usize, ty: wasmparser::TableType) -> Result<TableType> {
+    let max = limits::TABLE_ELEMENTS_MAX.into();
+    if ty.initial > max {
+        return Err(ModuleError::limit(
+            offset,
+            "elements of a table",
+            ty.initial,
+            max,
+        ));
+    }
+    convert::table_type(ty).ok_or_else(|| later_type(offset))
 }
 
 /// Lengths of index spaces are at most a million.
@@ -140,8 +153,7 @@ pub(super) fn tables(
 ) -> Result<()> {
     for entry in entries(section) {
         let (offset, table) = entry?;
-        env.tables
-            .push(convert::table_type(table.ty).ok_or_else(|| later_type(offset))?);
+        env.tables.push(table_type(offset, table.ty)?);
         env.table_inits.push(match table.init {
             TableInit::RefNull => ConstExpr::new(),
             TableInit::Expr(expr) => const_expr::decode(&expr)?,

@@ -19,7 +19,15 @@ use crate::map::Mapper;
 #[derive(Default)]
 pub(crate) struct WorkerScratch {
     validator: FuncValidatorAllocations,
-    pub(super) facts: Scratch,
+    facts: Scratch,
+}
+
+#[cfg(test)]
+impl WorkerScratch {
+    /// How many entries of per-local scratch were looked at apart from uses of that local.
+    pub(crate) fn work(&self) -> u64 {
+        self.facts.work
+    }
 }
 
 /// Validates one body.

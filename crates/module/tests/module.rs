@@ -1,0 +1,380 @@
+//! What decoding finds, as data: text in, facts, operators, names or error out.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{decode, encode, facts, listing};
+use upshift_module::{
+    BodySink, DataIndex, DecodeOptions, ErrorKind, FuncIndex, Module, ModuleDecoder, ModuleEnv,
+    ModuleError, ValidatedFunc,
+};
+
+#[test]
+fn public_types_cross_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Module>();
+    check::<ModuleEnv>();
+    check::<ModuleError>();
+    check::<ValidatedFunc<'_>>();
+    assert_eq!(size_of::<ModuleError>(), size_of::<usize>());
+}
+
+/// Fields of a function, and its facts.
+const FACTS: &[(&str, &str)] = &[
+    (
+        "",
+        "operands 0 depth 1 locals 0 operators 1 calls 0 uses [] homes []",
+    ),
+    (
+        "(param i32 f64) (result i32) (local externref) local.get 0 local.get 0 i32.add",
+        "operands 2 depth 1 locals 3 operators 4 calls 0 uses [refs] homes []",
+    ),
+    (
+        "(local i32 f32) local.get 0 local.set 0 local.get 0 drop local.get 1 local.get 1 drop drop local.get 1 drop",
+        "operands 2 depth 1 locals 2 operators 11 calls 0 uses [] homes [0:3 1:3]",
+    ),
+    (
+        "(local i32 i32) (loop (local.set 0 (i32.load (local.get 1))) (local.set 0 (i32.const 0)))",
+        "operands 1 depth 2 locals 2 operators 8 calls 0 uses [memory0 loop] homes [0:16 1:8]\n\
+         loop 3..17 in None uses [memory0] writes [0] homes [0:16 1:8]",
+    ),
+    // The inner loop repeats a write of the outer one: each has it once.
+    (
+        "(local i32) (loop (local.set 0 (i32.const 1)) (loop (local.set 0 (i32.const 2))) (local.set 0 (i32.const 3)))",
+        "operands 1 depth 3 locals 1 operators 11 calls 0 uses [loop] homes [0:80]\n\
+         loop 3..21 in None uses [loop] writes [0, 0] homes [0:80]\n\
+         loop 9..16 in Some(0) uses [] writes [0] homes []",
+    ),
+    // A write after an inner loop that has it already is left out.
+    (
+        "(local i32) (loop (loop (local.set 0 (i32.const 2))) (local.set 0 (i32.const 3)))",
+        "operands 1 depth 3 locals 1 operators 9 calls 0 uses [loop] homes [0:72]\n\
+         loop 3..17 in None uses [loop] writes [0] homes [0:72]\n\
+         loop 5..12 in Some(0) uses [] writes [0] homes []",
+    ),
+    // Two nests, each with its own candidates.
+    (
+        "(local i32 i64) (loop (drop (local.get 0))) (loop (call 0) (drop (local.get 1)))",
+        "operands 1 depth 2 locals 2 operators 10 calls 1 uses [call loop] homes [0:8 1:8]\n\
+         loop 5..11 in None uses [] writes [] homes [0:8]\n\
+         loop 11..19 in None uses [call] writes [] homes [1:8]",
+    ),
+    (
+        "(drop (memory.grow (i32.const 0))) (global.set 0 (i32.const 0)) (drop (ref.func 0)) \
+         (drop (table.size 0)) (call_indirect (type 0) (i32.const 0))",
+        "operands 1 depth 1 locals 0 operators 12 calls 1 uses [call grow refs libcall global] homes []",
+    ),
+    (
+        "(block (result i32) (if (result i32) (i32.const 0) (then (i32.const 1)) (else (i32.const 2)))) drop",
+        "operands 1 depth 3 locals 0 operators 10 calls 0 uses [] homes []",
+    ),
+    // Dead code counts: what it holds has to be skipped as well.
+    (
+        "unreachable (drop (i32.load8_u (i32.const 0)))",
+        "operands 1 depth 1 locals 0 operators 5 calls 0 uses [memory0] homes []",
+    ),
+];
+
+#[test]
+fn facts_of_bodies() {
+    for (fields, expected) in FACTS {
+        let module = format!(
+            r#"(module (type (func)) (func $f (export "f") {fields}) (memory 1) (table 1 funcref) (global (mut i32) (i32.const 0)))"#
+        );
+        let module = decode(&encode(&module)).expect("valid");
+        let func = module.func(FuncIndex(0)).expect("defined");
+        assert_eq!(facts(func.facts()), *expected, "{fields}");
+        assert_eq!(
+            func.ops().count(),
+            func.facts().operator_count as usize,
+            "{fields}"
+        );
+    }
+}
+
+/// Bodies and their operators.
+const LISTINGS: &[(&str, &str)] = &[
+    (
+        "(param i32) (local i64 f32) (br_table 0 0 (local.get 0))",
+        "5: Variable(LocalGet(LocalIndex(0)))\n\
+         7: Control(BrTable(BrTable { inner: BrTable { count: 1, default: 0, targets: [0] } }))\n\
+         11: Control(End)\n",
+    ),
+    (
+        "(i64.store16 offset=9 (i32.const -1) (i64.extend8_s (i64.const 1)))",
+        "1: Const(I32(-1))\n\
+         3: Const(I64(1))\n\
+         5: Int(W64, Unary(Extend8S))\n\
+         6: Memory(Store(I64As16, MemArg { offset: 9, memory: MemoryIndex(0) }))\n\
+         9: Control(End)\n",
+    ),
+    (
+        "(drop (select (result f64) (f64.const 1) (f64.neg (f64.const 2)) (f32.le (f32.const 0) (f32.const 1))))",
+        "1: Const(F64(4607182418800017408))\n\
+         10: Const(F64(4611686018427387904))\n\
+         19: Float(F64, Unary(Neg))\n\
+         20: Const(F32(0))\n\
+         25: Const(F32(1065353216))\n\
+         30: Float(F32, Compare(Le))\n\
+         31: Parametric(TypedSelect(F64))\n\
+         34: Parametric(Drop)\n\
+         35: Control(End)\n",
+    ),
+    (
+        "(memory.copy (i32.const 1) (i32.const 2) (i32.trunc_sat_f64_u (f64.const 3)))",
+        "1: Const(I32(1))\n\
+         3: Const(I32(2))\n\
+         5: Const(F64(4613937818241073152))\n\
+         14: Convert(TruncSat { to: W32, from: F64, signed: false })\n\
+         16: Bulk(MemoryCopy { dst: MemoryIndex(0), src: MemoryIndex(0) })\n\
+         20: Control(End)\n",
+    ),
+];
+
+#[test]
+fn operators_of_bodies() {
+    for (fields, expected) in LISTINGS {
+        let module = encode(&format!("(module (memory 1) (func {fields}))"));
+        let module = decode(&module).expect("valid");
+        let func = module.func(FuncIndex(0)).expect("defined");
+        assert_eq!(listing(func), *expected, "{fields}");
+    }
+}
+
+#[test]
+fn declared_locals() {
+    let module = encode("(module (func (param i32) (local i64 i64 f32 externref externref)))");
+    let module = decode(&module).expect("valid");
+    let func = module.func(FuncIndex(0)).expect("defined");
+    let locals: Vec<String> = func
+        .locals()
+        .map(|(count, ty)| format!("{count} {ty}"))
+        .collect();
+    assert_eq!(locals, ["2 i64", "1 f32", "2 externref"]);
+}
+
+/// Wrong modules: kind and message.
+const ERRORS: &[(&str, ErrorKind, &str)] = &[
+    (
+        r#"(module (func (export "foo") (result i32) i64.const 1))"#,
+        ErrorKind::Invalid,
+        "invalid module at offset 0x23 (function 0 \"foo\"): type mismatch: expected i32, found i64",
+    ),
+    (
+        "(module (func local.get 3))",
+        ErrorKind::Invalid,
+        "invalid module at offset 0x17 (function 0): unknown local 3: local index out of bounds",
+    ),
+    (
+        r#"(module (memory 1) (data (i64.const 0) ""))"#,
+        ErrorKind::Invalid,
+        "invalid module at offset 0x13: type mismatch: expected i32, found i64",
+    ),
+    (
+        "(module (func (param v128)))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xb: SIMD not supported: SIMD support is not enabled",
+    ),
+    (
+        "(module (func (drop (v128.const i64x2 0 0))))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0x17 (function 0): SIMD not supported: SIMD support is not enabled",
+    ),
+    (
+        "(module (func return_call 0))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0x17 (function 0): tail calls not supported: tail calls support is not enabled",
+    ),
+    (
+        "(module (memory i64 1))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xb: 64-bit memories not supported: memory64 must be enabled for 64-bit memories",
+    ),
+    (
+        "(module (memory 1 1 shared))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xb: threads not supported: threads must be enabled for shared memories",
+    ),
+    (
+        "(module (memory 1) (memory 1))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xa: multiple memories not supported",
+    ),
+    (
+        "(module (tag))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0x10: exception handling is not supported",
+    ),
+    (
+        "(module (type (struct)))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xb: garbage collection not supported: struct indexed types not supported without the gc feature",
+    ),
+    (
+        "(module (func (param (ref func))))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xb: typed function references not supported: function references required for non-nullable types",
+    ),
+    (
+        "(module (func (param anyref)))",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0xb: garbage collection not supported: heap types not supported without the gc feature",
+    ),
+    (
+        "(component)",
+        ErrorKind::Unsupported,
+        "unsupported module at offset 0x8: the component model is not supported",
+    ),
+    (
+        "(module (table 10000001 funcref))",
+        ErrorKind::Limit,
+        "module over a limit at offset 0xb: expected at most 10000000 elements of a table, found 10000001",
+    ),
+];
+
+#[test]
+fn errors() {
+    for (wat, kind, message) in ERRORS {
+        let error = decode(&encode(wat)).expect_err(wat);
+        let found = (error.kind(), error.to_string());
+        assert_eq!(found, (*kind, (*message).to_owned()), "{wat}");
+    }
+}
+
+/// Fields of a module that exceeds a limit inside a body, and what the message says of it.
+fn too_much() -> Vec<(String, &'static str)> {
+    let repeat = |text: &str, times: usize| text.repeat(times);
+    vec![
+        (
+            format!("(func (local {}))", repeat("i32 ", 50_001)),
+            "(function 0): expected at most 50000 locals, found 50001",
+        ),
+        (
+            format!(
+                "(func {} {})",
+                repeat("block ", 65_536),
+                repeat("end ", 65_536)
+            ),
+            "(function 0): expected at most 65536 nested blocks, found 65537",
+        ),
+        (
+            format!("(func {} unreachable)", repeat("(i32.const 0) ", 131_073)),
+            "(function 0): expected at most 131072 operands, found 131073",
+        ),
+        (
+            format!(
+                "(func {})",
+                repeat("(drop (i64.const 0x7fffffffffffffff)) ", 700_000)
+            ),
+            "(function 0): expected at most 7654321 bytes of body, found 8400002",
+        ),
+        (
+            format!("(type (func (param {})))", repeat("i32 ", 1001)),
+            "function params size is out of bounds",
+        ),
+        (
+            format!("(type (func (result {})))", repeat("i32 ", 1001)),
+            "function returns size is out of bounds",
+        ),
+    ]
+}
+
+#[test]
+fn limits() {
+    for (fields, message) in too_much() {
+        let error = decode(&encode(&format!("(module {fields})"))).expect_err(message);
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert!(error.to_string().ends_with(message), "{error}");
+    }
+}
+
+#[test]
+fn names_and_data() {
+    let module = decode(&encode(common::EVERYTHING)).expect("valid");
+    assert_eq!(module.module_name(), Some("whole"));
+    let names: Vec<_> = (0..4).map(|i| module.func_name(FuncIndex(i))).collect();
+    let expected = [Some("imported"), Some("twice"), Some("start"), None];
+    assert_eq!(names, expected);
+    assert!(module.func(FuncIndex(0)).is_none(), "imported");
+    assert!(module.func(FuncIndex(3)).is_none(), "out of bounds");
+    assert_eq!(module.data(DataIndex(0)), b"hello");
+    assert_eq!(module.data(DataIndex(1)), b"passive");
+    assert_eq!(module.data(DataIndex(2)), b"");
+    let env = module.env();
+    let declared: Vec<u32> = env.declared_funcs.iter().map(|func| func.0).collect();
+    assert_eq!((declared, env.data_count), (vec![0, 1, 2], Some(2)));
+}
+
+/// Names sections, broken in ways that are no error, and the names of functions 0 and 1.
+const NAMES: &[(&[u8], [Option<&str>; 2])] = &[
+    (b"", [None, None]),
+    (b"\x01\x07\x02\x00\x01a\x01\x01b", [Some("a"), Some("b")]),
+    // A count that is too high; a length past the end; a name that is not UTF-8; indices out of order.
+    (b"\x01\x04\x05\x00\x01a", [Some("a"), None]),
+    (b"\x01\x07\x02\x00\x01a\x01\x7fb", [Some("a"), None]),
+    (b"\x01\x07\x02\x00\x01\xff\x01\x01b", [None, None]),
+    (b"\x01\x07\x02\x01\x01b\x00\x01a", [None, Some("b")]),
+    // An index of no function.
+    (b"\x01\x08\x01\xff\xff\xff\xff\x0f\x01a", [None, None]),
+    // A subsection that is longer than the section.
+    (b"\x01\xff\xff\x03\x01\x00\x01a", [None, None]),
+];
+
+#[test]
+fn broken_names_are_no_error() {
+    for (section, expected) in NAMES {
+        let mut bytes = encode("(module (func) (func))");
+        bytes.push(0);
+        bytes.push(u8::try_from(section.len() + 5).expect("short"));
+        bytes.extend_from_slice(b"\x04name");
+        bytes.extend_from_slice(section);
+        let module = decode(&bytes).expect("names are not validated");
+        let names = [0, 1].map(|index| module.func_name(FuncIndex(index)));
+        assert_eq!(names, *expected, "{section:?}");
+    }
+}
+
+/// Keeps what a sink is told.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl BodySink for Log {
+    fn env_ready(&mut self, env: &Arc<ModuleEnv>) {
+        let line = format!("env of {} functions", env.funcs.len());
+        self.0.lock().expect("not poisoned").push(line);
+    }
+
+    fn body(&mut self, func: ValidatedFunc<'_>) {
+        let line = format!("body {} of {}", func.index().0, func.facts().operator_count);
+        self.0.lock().expect("not poisoned").push(line);
+    }
+}
+
+#[test]
+fn sink_is_told_in_order() {
+    let bytes = encode(common::EVERYTHING);
+    let log = Log::default();
+    let options = DecodeOptions::default();
+    let mut decoder = ModuleDecoder::new(options).with_sink(Box::new(log.clone()));
+    for byte in &bytes {
+        assert!(log.0.lock().expect("not poisoned").is_empty() == decoder.env().is_none());
+        decoder.push(&[*byte]).expect("valid");
+    }
+    let module = decoder.finish().expect("valid");
+    let mut expected = vec!["env of 3 functions".to_owned()];
+    expected.extend(
+        module
+            .funcs()
+            .map(|func| format!("body {} of {}", func.index().0, func.facts().operator_count)),
+    );
+    assert_eq!(*log.0.lock().expect("not poisoned"), expected);
+}
+
+#[test]
+fn a_failed_decoder_stays_failed() {
+    let mut decoder = ModuleDecoder::new(DecodeOptions::default());
+    let error = decoder.push(b"not wasm").expect_err("no magic");
+    assert_eq!(decoder.push(b"\0asm"), Err(error.clone()));
+    assert_eq!(decoder.finish().map(|_| ()), Err(error));
+}

@@ -1,0 +1,231 @@
+//! Any bytes, in any pieces: the same answer, and never a panic.
+
+mod common;
+
+use std::collections::{BTreeSet, HashMap};
+
+use common::{SMALL, decode, decode_pieces, encode, examples, pool, render};
+use upshift_module::ops::{ControlOp, VariableOp};
+use upshift_module::{DecodeOptions, FuncFacts, Module, Op, ValidatedFunc};
+
+/// Small modules and one real one.
+fn modules() -> Vec<Vec<u8>> {
+    SMALL.iter().map(|wat| encode(wat)).collect()
+}
+
+#[test]
+fn pieces_do_not_matter() {
+    let pool = pool();
+    for bytes in modules() {
+        let whole = render(&decode(&bytes));
+        let single = bytes.chunks(1);
+        assert_eq!(
+            render(&decode_pieces(single, DecodeOptions::default())),
+            whole
+        );
+        assert_eq!(render(&Module::new(bytes.clone(), &pool)), whole);
+        for at in 0..=bytes.len() {
+            let (left, right) = bytes.split_at(at);
+            let split = decode_pieces([left, right], DecodeOptions::default());
+            assert_eq!(render(&split), whole, "split at {at}");
+        }
+    }
+    for (name, bytes) in examples() {
+        let whole = render(&decode(&bytes));
+        for size in [1, 7, 1000, 20_000] {
+            let pieces = bytes.chunks(size);
+            assert_eq!(
+                render(&decode_pieces(pieces, pool.clone())),
+                whole,
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_first_error_is_reported_whoever_finds_it() {
+    let pool = pool();
+    let valid = "(func (result i32) (i32.const 0))".repeat(20_000);
+    let wrong = "(func (result i32) (i64.const 0))";
+    let bytes = encode(&format!(
+        "(module {valid} {wrong} {valid} {wrong} (memory 1) (data (i64.const 0)))"
+    ));
+    let expected = decode(&bytes).expect_err("invalid");
+    assert_eq!(expected.func().map(|func| func.0), Some(20_000));
+    for _ in 0..20 {
+        let found = Module::new(bytes.clone(), &pool).expect_err("invalid");
+        assert_eq!(found, expected);
+    }
+    let pieces = bytes.chunks(10_000);
+    assert_eq!(decode_pieces(pieces, pool).expect_err("invalid"), expected);
+}
+
+#[test]
+fn truncated_modules() {
+    for bytes in modules() {
+        for end in 0..bytes.len() {
+            let whole = render(&decode(&bytes[..end]));
+            let pieces = bytes[..end].chunks(3);
+            assert_eq!(
+                render(&decode_pieces(pieces, DecodeOptions::default())),
+                whole
+            );
+        }
+    }
+    for (_, bytes) in examples() {
+        for end in (0..bytes.len()).step_by(997) {
+            // Some prefixes end after a section and are modules; all the others must be refused.
+            walk(decode(&bytes[..end]));
+        }
+    }
+}
+
+#[test]
+fn mutated_modules() {
+    let mut accepted = 0;
+    for bytes in modules() {
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x0b, 0x40, 0x7f, 0x80, 0xfc, 0xff, bytes[at] ^ 1] {
+                let mut bytes = bytes.clone();
+                bytes[at] = value;
+                accepted += walk(decode(&bytes));
+            }
+        }
+    }
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for (_, bytes) in examples() {
+        for _ in 0..100 {
+            let mut bytes = bytes.clone();
+            for _ in 0..1 + random.below(4) {
+                let at = random.below(bytes.len());
+                bytes[at] = u8::try_from(random.below(256)).expect("a byte");
+            }
+            accepted += walk(decode(&bytes));
+        }
+    }
+    assert!(
+        accepted > 1000,
+        "only {accepted} were valid, too few to mean anything"
+    );
+}
+
+/// Walks all that a module has, if there is one, and checks it against the facts.
+fn walk(module: upshift_module::Result<Module>) -> usize {
+    let Ok(module) = module else {
+        return 0;
+    };
+    for func in module.funcs() {
+        let _name = module.func_name(func.index());
+        check_facts(func);
+    }
+    1
+}
+
+#[test]
+fn facts_agree_with_a_naive_count() {
+    for (_, bytes) in examples() {
+        walk(decode(&bytes));
+    }
+    for bytes in modules() {
+        walk(decode(&bytes));
+    }
+}
+
+/// Counts the facts again, the slow and plain way.
+fn check_facts(func: ValidatedFunc<'_>) {
+    let facts = func.facts();
+    let mut open: Vec<Option<usize>> = vec![None];
+    let mut naive = Naive::default();
+    for (offset, op) in func.ops() {
+        naive.operators += 1;
+        match &op {
+            Op::Control(ControlOp::Block(_) | ControlOp::If(_)) => open.push(None),
+            Op::Control(ControlOp::Loop(_)) => {
+                open.push(Some(naive.loops.len()));
+                naive.loops.push((offset, 0, BTreeSet::new()));
+            }
+            Op::Control(ControlOp::End) => {
+                if let Some(index) = open.pop().expect("balanced") {
+                    naive.loops[index].1 = offset + 1;
+                }
+            }
+            Op::Variable(VariableOp::LocalSet(local) | VariableOp::LocalTee(local)) => {
+                for index in open.iter().flatten() {
+                    naive.loops[*index].2.insert(local.0);
+                }
+                naive.weigh(local.0, &open);
+            }
+            Op::Variable(VariableOp::LocalGet(local)) => naive.weigh(local.0, &open),
+            Op::Call(_) => naive.calls += 1,
+            Op::Control(_)
+            | Op::Parametric(_)
+            | Op::Variable(_)
+            | Op::Const(_)
+            | Op::Int(..)
+            | Op::Float(..)
+            | Op::Convert(_)
+            | Op::Memory(_)
+            | Op::Bulk(_)
+            | Op::Table(_)
+            | Op::Ref(_) => {}
+        }
+        naive.depth = naive.depth.max(open.len()).max(1);
+    }
+    assert!(open.is_empty());
+    naive.check(facts);
+}
+
+#[derive(Default)]
+struct Naive {
+    operators: u32,
+    calls: u32,
+    depth: usize,
+    /// Start, end, locals written.
+    loops: Vec<(u32, u32, BTreeSet<u32>)>,
+    weights: HashMap<u32, u64>,
+}
+
+impl Naive {
+    fn weigh(&mut self, local: u32, open: &[Option<usize>]) {
+        let depth = open.iter().flatten().count().min(9);
+        *self.weights.entry(local).or_default() += 8_u64.pow(u32::try_from(depth).expect("small"));
+    }
+
+    fn check(&self, facts: &FuncFacts) {
+        assert_eq!(
+            (self.operators, self.calls, self.depth),
+            (
+                facts.operator_count,
+                facts.call_count,
+                facts.max_depth as usize
+            )
+        );
+        assert_eq!(self.loops.len(), facts.loops.len());
+        for ((start, end, writes), found) in self.loops.iter().zip(&facts.loops) {
+            assert_eq!((*start, *end), (found.offset, found.end));
+            let range = found.writes.start as usize..found.writes.end as usize;
+            let found = facts.loop_writes[range].iter().map(|local| local.0);
+            assert_eq!(*writes, found.collect());
+        }
+        for home in &facts.homes {
+            let weight = self.weights[&home.local.0].min(u32::MAX.into());
+            assert_eq!(weight, home.weight.into());
+        }
+        let best = self.weights.values().copied().max().unwrap_or(0);
+        let found = facts.homes.first().map_or(0, |home| home.weight.into());
+        assert!(found == best.min(u32::MAX.into()) || best < 3);
+    }
+}
+
+/// Marsaglia's xorshift: the same numbers at every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).expect("64-bit") % bound
+    }
+}
