@@ -1,9 +1,14 @@
-//! Stack walks (skeleton).
+//! Stack walks.
+//!
+//! A walk goes activation by activation: from the frame that left generated code (or faulted) along saved rbps to the
+//! frame of the host-entry stub, then on to the next outer activation. It never enters a Rust frame, whose rbp chain
+//! nobody promises. It runs in the signal handler too, so it neither locks nor allocates, and it trusts no
+//! frame pointer that does not lie above the last one and within the activation (rule WALK).
 
-use crate::pc_map::CodeLocation;
-use upshift_abi::StoreContext;
+use crate::pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
+use upshift_abi::{Activation, StoreContext};
 
-/// How many frames a walk takes down at most.
+/// How many frames a walk takes down at most, counted from the innermost.
 pub const FRAMES_MAX: usize = 64;
 
 /// A pc found in a frame of generated code.
@@ -11,24 +16,92 @@ pub const FRAMES_MAX: usize = 64;
 pub struct FramePc {
     /// The address.
     pub pc: usize,
-    /// Whether it is a return address; else the instruction itself faulted.
+    /// Whether it is a return address; else the instruction there faulted.
     pub is_return: bool,
 }
 
 impl FramePc {
-    /// Looks it up.
+    /// Function and position. The code must not have been freed since: resolve frames before the module can go.
     #[must_use]
     pub fn locate(self) -> Option<CodeLocation> {
-        None
+        if self.is_return {
+            lookup_return_pc(self.pc)
+        } else {
+            lookup_pc(self.pc)
+        }
     }
 }
 
-/// The wasm frames of a store that is in a helper or host function, innermost first, through all its activations.
+/// The wasm frames of a store that is in a helper or host function, innermost first, through all its activations; at
+/// most [`FRAMES_MAX`]. Empty outside of any activation.
 ///
 /// # Safety
-/// Called on the thread that runs the store, from within a helper or host function that an exit stub called (or with no activation).
+/// Rule WALK: called on the thread that runs the store, from within a helper or host function that an exit
+/// stub called, or while the store has no activation.
 #[must_use]
 pub unsafe fn capture_frames(store: &StoreContext) -> Vec<FramePc> {
-    let _ = store;
-    Vec::new()
+    let mut frames = Vec::new();
+    let mut emit = |pc| {
+        frames.push(FramePc {
+            pc,
+            is_return: true,
+        });
+        frames.len() < FRAMES_MAX
+    };
+    // SAFETY: rule WALK: passed on.
+    unsafe { walk_activations(store.activation.get(), &mut emit) };
+    frames
+}
+
+/// Calls `emit` with the return addresses of this activation, which is outside of wasm, and of all
+/// outer ones, until it says false.
+///
+/// # Safety
+/// Rule WALK: the activations are alive and belong to this thread.
+pub(crate) unsafe fn walk_activations(
+    mut activation: *const Activation,
+    emit: &mut dyn FnMut(usize) -> bool,
+) {
+    // SAFETY: rule WALK: activations lie in frames that are further out than this one.
+    while let Some(current) = unsafe { activation.as_ref() } {
+        if current.exit_fp != 0 {
+            if !emit(current.exit_pc) {
+                return;
+            }
+            // SAFETY: rule WALK: the frames lie between the exit and the entry of a live activation.
+            if !unsafe { walk_frames(current.exit_fp, current.entry_fp, emit) } {
+                return;
+            }
+        }
+        activation = current.outer;
+    }
+}
+
+/// Calls `emit` with the return address of every frame from `fp` outwards to the entry stub's frame, whose own
+/// is not generated code's. False as soon as `emit` says so.
+///
+/// # Safety
+/// Rule WALK: `fp` is a frame pointer of this thread's live stack at or below `entry_fp`.
+pub(crate) unsafe fn walk_frames(
+    mut fp: usize,
+    entry_fp: usize,
+    emit: &mut dyn FnMut(usize) -> bool,
+) -> bool {
+    while fp < entry_fp && fp.is_multiple_of(8) {
+        let frame = std::ptr::with_exposed_provenance::<usize>(fp);
+        // SAFETY: rule WALK: two words at an address within the live stack of this activation.
+        let (next, pc) = unsafe { (frame.read(), frame.add(1).read()) };
+        // The outermost wasm frame returns into the entry stub.
+        if next == entry_fp {
+            return true;
+        }
+        if !emit(pc) {
+            return false;
+        }
+        if next <= fp {
+            break;
+        }
+        fp = next;
+    }
+    true
 }

@@ -1,33 +1,40 @@
-//! The only door from Rust to wasm (skeleton).
+//! The only door from Rust to wasm, and interrupts.
 
-use crate::activation::FramePc;
+use crate::activation::{FRAMES_MAX, FramePc};
+use crate::arch::x64::host_entry;
 use crate::code_space::CodePtr;
+use crate::signals::{self, Current};
+use crate::stack;
 use smallvec::SmallVec;
 use std::ffi::c_void;
-use upshift_abi::{StoreContext, TrapCode};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use upshift_abi::{Activation, StoreContext, TrapCode};
 
-/// Arguments and results of one entry, by register.
+/// Arguments and results of one entry, by register. The places of a type are those of
+/// [`SignatureLayout`](upshift_abi::SignatureLayout).
 #[derive(Clone, Default, Debug)]
 #[repr(C, align(16))]
 pub struct RawFrame {
-    /// rsi rdx rcx r8 r9 (`INT_ARGS`).
+    /// rsi rdx rcx r8 r9: [`INT_ARGS`](upshift_abi::callconv::x64::INT_ARGS) in order. The result pointer, if there
+    /// is one, is the first.
     pub ints: [u64; 5],
-    /// xmm0-7 in.
-    pub floats: [[u8; 16]; 8],
-    /// The stack area: exactly `SignatureLayout::stack_bytes` / 8 words.
-    pub stack: SmallVec<[u64; 8]>,
-    /// rax rcx rdx rsi rdi r8 r9 r10 (`INT_RESULTS`).
+    /// rax rcx rdx rsi rdi r8 r9 r10: [`INT_RESULTS`](upshift_abi::callconv::x64::INT_RESULTS) in order.
     pub int_results: [u64; 8],
-    /// xmm0-7 out.
+    /// xmm0-7 at the call.
+    pub floats: [[u8; 16]; 8],
+    /// xmm0-7 at the return.
     pub float_results: [[u8; 16]; 8],
+    /// The stack area: `SignatureLayout::stack_bytes` / 8 words.
+    pub stack: SmallVec<[u64; 8]>,
 }
 
 /// Why the guest did not return.
 #[derive(Debug)]
 pub enum Stop {
-    /// Generated code trapped.
+    /// An instruction of generated code trapped.
     Trap(TrapRecord),
-    /// A helper or host function set `Activation::failed` and left its payload with the store.
+    /// A helper or host function set `Activation::failed`; what it wants to say is with the store.
     Failed,
 }
 
@@ -36,19 +43,25 @@ pub enum Stop {
 pub struct TrapRecord {
     /// Why.
     pub code: TrapCode,
-    /// The faulting pc first, then return addresses outwards, through all activations of the store. Resolve
-    /// them ([`FramePc::locate`]) while the modules are alive.
+    /// The pc that faulted first, then return addresses outwards, through all activations of the store; at most
+    /// [`FRAMES_MAX`]. Resolve them ([`FramePc::locate`]) while the modules are alive.
     pub frames: Vec<FramePc>,
 }
 
-/// Calls `code` with this context.
+/// Calls code with this context, and comes back when it returns, traps or fails. May be nested: a host function may enter
+/// again.
+///
+/// The guest may use `max_wasm_stack` bytes of the thread's stack (less when it ends before, and never more than an outer
+/// entry allows).
 ///
 /// # Errors
-/// The guest stopped.
+/// The guest stopped; the results in `frame` are unchanged.
 ///
 /// # Safety
-/// `code` is live code of a function whose convention `frame` follows (as many stack words as it pops, a result
-/// area behind the result pointer), `vmctx` is its context and belongs to `store`, which stays where it is and is used by this thread only.
+/// Rule ENTER: `code` is live code, or a slot's stub, of a function whose convention `frame` follows: as many stack words
+/// as it pops, and a result area behind the result pointer if its type has one. `vmctx` is its context; it
+/// belongs to `store`, which no other thread uses meanwhile, and which like everything that the guest reaches stays alive
+/// and in place until this returns.
 pub unsafe fn enter(
     store: &StoreContext,
     code: CodePtr,
@@ -56,16 +69,111 @@ pub unsafe fn enter(
     frame: &mut RawFrame,
     max_wasm_stack: usize,
 ) -> Result<(), Stop> {
-    let _ = (store, code, vmctx, frame, max_wasm_stack);
-    unimplemented!()
+    let entry = host_entry().expect("the code space that holds the code made the stub");
+    let sp = (&raw const entry).addr();
+    let previous = signals::current();
+    let limit = stack::limit_for(sp, max_wasm_stack).max(if previous.store.is_null() {
+        0
+    } else {
+        previous.stack_limit
+    });
+    if sp <= limit {
+        return Err(Stop::Trap(TrapRecord {
+            code: TrapCode::StackOverflow,
+            frames: signals::outer_frames(store),
+        }));
+    }
+    let outer = store.activation.get();
+    let mut activation = Activation {
+        outer,
+        entry_fp: 0,
+        entry_sp: 0,
+        landing_pc: 0,
+        exit_fp: 0,
+        exit_pc: 0,
+        failed: 0,
+        state: AtomicU32::new(0),
+        stack_limit: limit,
+    };
+    let activation = &raw mut activation;
+    let words = frame.stack.len();
+    debug_assert!(
+        words.is_multiple_of(2),
+        "the stack area is a multiple of 16"
+    );
+    let stack = frame.stack.as_ptr();
+    store.activation.set(activation);
+    signals::set_current(Current {
+        store,
+        stack_limit: limit,
+    });
+    set_stack_limit(store, limit);
+    // SAFETY: rule ENTER: the caller vouches for code, context and frame; the activation outlives the call.
+    let landed = unsafe { entry(activation, frame, code.as_ptr(), vmctx, stack, words) };
+    signals::set_current(previous);
+    store.activation.set(outer);
+    // SAFETY: rule ENTER: activations of the store form a chain of live frames of this thread's callers.
+    if let Some(outer) = unsafe { outer.as_ref() } {
+        set_stack_limit(store, outer.stack_limit);
+    }
+    if landed == 0 {
+        return Ok(());
+    }
+    // SAFETY: rule ENTER: the activation is this function's own.
+    if unsafe { (*activation).failed } != 0 {
+        return Err(Stop::Failed);
+    }
+    Err(Stop::Trap(signals::take_trap()))
 }
 
-/// Asks the guest of this store to stop, from any thread: the next check traps with `Interrupt`.
+/// Sets the limit unless an interrupt is pending, or comes at the same time.
+///
+/// The interrupter sets the flag and then the limit; this sets the limit and then looks at the flag. All four
+/// are `SeqCst`, so either this sees the flag, or the interrupter's limit is the last to be written.
+fn set_stack_limit(store: &StoreContext, limit: usize) {
+    // Unchanged, as for most entries in a row from one place: nothing that could undo an interrupt is written.
+    if store.stack_limit.load(Relaxed) == limit {
+        return;
+    }
+    store.stack_limit.store(limit, SeqCst);
+    if store.interrupt.load(SeqCst) != 0 {
+        store.stack_limit.store(usize::MAX, SeqCst);
+    }
+}
+
+/// Asks the guest of this store to stop, from any thread: its next check traps with `Interrupt`, now or after the next
+/// entry, until [`clear_interrupt`].
 pub fn interrupt(store: &StoreContext) {
-    let _ = store;
+    request_interrupt(&store.interrupt, &store.stack_limit);
 }
 
-/// Forgets an interrupt.
+/// [`interrupt`] by the two words of the store, for a handle that outlives the borrow.
+pub fn request_interrupt(interrupt: &AtomicU32, stack_limit: &std::sync::atomic::AtomicUsize) {
+    interrupt.store(1, SeqCst);
+    stack_limit.store(usize::MAX, SeqCst);
+}
+
+/// Forgets an interrupt. Only the thread that uses the store calls this.
 pub fn clear_interrupt(store: &StoreContext) {
-    let _ = store;
+    store.interrupt.store(0, SeqCst);
+    // SAFETY: rule ENTER: a store's activations are alive while they are linked.
+    if let Some(activation) = unsafe { store.activation.get().as_ref() } {
+        set_stack_limit(store, activation.stack_limit);
+    }
+}
+
+impl TrapRecord {
+    /// From the handler's record: the pc that faulted, and the return addresses.
+    pub(crate) fn new(code: TrapCode, pcs: impl Iterator<Item = usize>) -> Self {
+        let frames = pcs.take(FRAMES_MAX).enumerate();
+        Self {
+            code,
+            frames: frames
+                .map(|(i, pc)| FramePc {
+                    pc,
+                    is_return: i != 0,
+                })
+                .collect(),
+        }
+    }
 }

@@ -23,6 +23,9 @@ pub enum RuntimeErrorKind {
     Os,
     /// Something that this machine or this build cannot do.
     Unsupported,
+    /// The host did what it must not: a handle of another store, a value of the wrong type, a wrong
+    /// number of arguments.
+    Misuse,
 }
 
 impl RuntimeError {
@@ -41,6 +44,13 @@ impl RuntimeError {
     #[must_use]
     pub(crate) fn os(what: &str, error: impl fmt::Display) -> Self {
         Self::new(RuntimeErrorKind::Os, format!("{what}: {error}"))
+    }
+
+    /// An error of kind [`RuntimeErrorKind::Misuse`].
+    #[cold]
+    #[must_use]
+    pub(crate) fn misuse(message: impl Into<String>) -> Self {
+        Self::new(RuntimeErrorKind::Misuse, message)
     }
 
     /// Its kind.

@@ -18,6 +18,7 @@ mod enter;
 mod entry_table;
 mod error;
 mod memory;
+mod pages;
 mod pc_map;
 mod signals;
 mod stack;
@@ -27,7 +28,7 @@ pub use arch::LibcallTable;
 pub use code_space::{
     CodeOwner, CodePtr, CodeSpace, CodeSpaceOptions, CodeSpaceStats, HostStub, PublishedCode,
 };
-pub use enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter, interrupt};
+pub use enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter, interrupt, request_interrupt};
 pub use entry_table::EntryTable;
 pub use error::{RuntimeError, RuntimeErrorKind};
 pub use memory::{LinearMemory, WASM_PAGE_BYTES, probe_memory_style};

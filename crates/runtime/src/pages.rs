@@ -1,0 +1,50 @@
+//! Reserved pages with one owner, as a type that threads may hand on and that shows its range.
+
+use crate::error::RuntimeError;
+use region::{Allocation, Protection};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// Pages of the system, given back when dropped.
+pub(crate) struct Pages(Allocation);
+
+// SAFETY: rule MEMORY: an address range with one owner; what is in it is up to the owner.
+unsafe impl Send for Pages {}
+// SAFETY: rule MEMORY: a shared reference gives out the address and nothing else.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// Takes zeroed pages from the system.
+    pub(crate) fn new(bytes: usize, protection: Protection) -> region::Result<Self> {
+        region::alloc(bytes, protection).map(Self)
+    }
+
+    /// As `new`, naming the purpose in the error.
+    pub(crate) fn reserve(
+        bytes: usize,
+        protection: Protection,
+        what: &str,
+    ) -> Result<Self, RuntimeError> {
+        Self::new(bytes, protection).map_err(|error| RuntimeError::os(what, error))
+    }
+}
+
+impl Deref for Pages {
+    type Target = Allocation;
+
+    fn deref(&self) -> &Allocation {
+        &self.0
+    }
+}
+
+impl DerefMut for Pages {
+    fn deref_mut(&mut self) -> &mut Allocation {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pages({:x?})", self.0.as_range())
+    }
+}
