@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use upshift_abi::layout::INTERRUPTED_STACK_LIMIT;
 use upshift_abi::{Activation, StoreContext, TrapCode};
 
 /// Arguments and results of one entry, by register. The places of a type are those of
@@ -137,7 +138,7 @@ fn set_stack_limit(store: &StoreContext, limit: usize) {
     }
     store.stack_limit.store(limit, SeqCst);
     if store.interrupt.load(SeqCst) != 0 {
-        store.stack_limit.store(usize::MAX, SeqCst);
+        store.stack_limit.store(INTERRUPTED_STACK_LIMIT, SeqCst);
     }
 }
 
@@ -150,7 +151,7 @@ pub fn interrupt(store: &StoreContext) {
 /// [`interrupt`] by the two words of the store, for a handle that outlives the borrow.
 pub fn request_interrupt(interrupt: &AtomicU32, stack_limit: &std::sync::atomic::AtomicUsize) {
     interrupt.store(1, SeqCst);
-    stack_limit.store(usize::MAX, SeqCst);
+    stack_limit.store(INTERRUPTED_STACK_LIMIT, SeqCst);
 }
 
 /// Forgets an interrupt. Only the thread that uses the store calls this.

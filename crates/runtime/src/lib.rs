@@ -13,15 +13,26 @@ compile_error!(
 
 mod activation;
 mod arch;
+mod block;
 mod code_space;
 mod enter;
 mod entry_table;
 mod error;
+mod externref;
+mod func;
+mod global;
+mod instance;
+mod libcalls;
+mod loaded;
 mod memory;
 mod pages;
 mod pc_map;
+mod raw;
 mod signals;
 mod stack;
+mod store;
+mod table;
+mod types;
 
 pub use activation::{FRAMES_MAX, FramePc, capture_frames};
 pub use arch::LibcallTable;
@@ -34,3 +45,21 @@ pub use error::{RuntimeError, RuntimeErrorKind};
 pub use memory::{LinearMemory, WASM_PAGE_BYTES, probe_memory_style};
 pub use pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
 pub use signals::install_signal_handlers;
+
+pub use externref::ExternValue;
+pub use func::{HostCall, HostFn};
+pub use instance::{InstantiateError, entity_text};
+pub use libcalls::libcall_table;
+pub use loaded::{
+    CounterReply, LoadedModule, LoadedModuleParts, TierError, TierErrorKind, TierSink,
+};
+pub use raw::RawVal;
+pub use store::failure::{CallError, Payload, WasmFrame};
+pub use store::handles::{
+    ExternHandle, ExternRefHandle, FuncHandle, GlobalHandle, InstanceHandle, MemoryHandle, StoreId,
+    TableHandle,
+};
+pub use store::interrupt::InterruptHandle;
+pub use store::{StoreInner, StoreOptions, StoreParts};
+pub use table::TABLE_ELEMENTS_MAX;
+pub use types::{TypeInfo, TypeRegistry};

@@ -18,6 +18,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
+use upshift_abi::layout::INTERRUPTED_STACK_LIMIT;
 use upshift_abi::{StoreContext, TrapCode};
 
 /// What a thread runs.
@@ -261,7 +262,7 @@ impl Record {
 /// An interrupt shows as a stack overflow: it raises the stack limit.
 fn effective_code(code: TrapCode, store: &StoreContext) -> TrapCode {
     let interrupted = store.interrupt.load(Ordering::Relaxed) != 0
-        || store.stack_limit.load(Ordering::Relaxed) == usize::MAX;
+        || store.stack_limit.load(Ordering::Relaxed) == INTERRUPTED_STACK_LIMIT;
     if code == TrapCode::StackOverflow && interrupted {
         TrapCode::Interrupt
     } else {
