@@ -6,7 +6,7 @@ use crate::validate::Parallelism;
 /// Looks at scratch per byte of module that are allowed.
 const WORK_PER_BYTE: u64 = 3;
 
-/// Hostile modules, and how many bodies the shape has at least.
+/// Fields of hostile modules.
 fn hostile() -> Vec<(&'static str, String)> {
     let locals = "i32 ".repeat(50_000);
     let touch_all: String = (0..50_000)

@@ -1,10 +1,8 @@
 //! What decoding finds, as data: text in, facts, operators, names or error out.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{decode, encode, facts, listing};
+use crate::common::{decode, encode, facts, listing};
 use upshift_module::{
     BodySink, DataIndex, DecodeOptions, ErrorKind, FuncIndex, Module, ModuleDecoder, ModuleEnv,
     ModuleError, ValidatedFunc,
@@ -291,7 +289,7 @@ fn limits() {
 
 #[test]
 fn names_and_data() {
-    let module = decode(&encode(common::EVERYTHING)).expect("valid");
+    let module = decode(&encode(crate::common::EVERYTHING)).expect("valid");
     assert_eq!(module.module_name(), Some("whole"));
     let names: Vec<_> = (0..4).map(|i| module.func_name(FuncIndex(i))).collect();
     let expected = [Some("imported"), Some("twice"), Some("start"), None];
@@ -353,7 +351,7 @@ impl BodySink for Log {
 
 #[test]
 fn sink_is_told_in_order() {
-    let bytes = encode(common::EVERYTHING);
+    let bytes = encode(crate::common::EVERYTHING);
     let log = Log::default();
     let options = DecodeOptions::default();
     let mut decoder = ModuleDecoder::new(options).with_sink(Box::new(log.clone()));

@@ -1,10 +1,8 @@
 //! Any bytes, in any pieces: the same answer, and never a panic.
 
-mod common;
-
 use std::collections::{BTreeSet, HashMap};
 
-use common::{SMALL, decode, decode_pieces, encode, examples, pool, render};
+use crate::common::{SMALL, decode, decode_pieces, encode, examples, pool, render};
 use upshift_module::ops::{ControlOp, VariableOp};
 use upshift_module::{DecodeOptions, FuncFacts, Module, Op, ValidatedFunc};
 

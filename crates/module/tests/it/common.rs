@@ -1,8 +1,4 @@
 //! Shared by the tests: modules to try, and a text form of all that is known of a module.
-#![allow(
-    dead_code,
-    reason = "each test binary compiles this file and uses its own part of it"
-)]
 
 use std::fmt::Write as _;
 use std::path::Path;
