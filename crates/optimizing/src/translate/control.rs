@@ -9,7 +9,7 @@ use super::state::Translator;
 use crate::signature::{POINTER, clif_type, in_register};
 use crate::traps;
 use cranelift_codegen::ir::{
-    Block, BlockArg, BlockCall, InstBuilder as _, JumpTableData, MemFlagsData, Value, types,
+    Block, BlockArg, BlockCall, InstBuilder as _, JumpTableData, Value, types,
 };
 use smallvec::SmallVec;
 use std::mem::offset_of;
@@ -162,16 +162,19 @@ impl<'a> Translator<'a, '_> {
         }
     }
 
-    /// The load is atomic because Cranelift would give the header of an inner loop the value that the outer one has loaded: it
-    /// knows of no store in between.
+    /// Traps if the host wants the guest to stop. Another thread writes the word, but Cranelift knows of no store to it, and would give the
+    /// header of an inner loop the value that the outer one has loaded. So each loop spells the address in a way of its own, as n bytes
+    /// below plus n: instruction selection folds that back into one displacement. An atomic load would do as well, but it
+    /// ends all knowledge of memory, and the comparison could not read its operand from memory.
     fn check_interrupt(&mut self) {
         let vmctx = self.vmctx;
         let store = field(offset_of!(VmContext, store));
         let store = self.load_fixed(POINTER, vmctx, store);
-        let word = i64::from(field(offset_of!(StoreContext, interrupt)));
-        let word = self.builder.ins().iadd_imm_s(store, word);
-        let flags = MemFlagsData::trusted();
-        let word = self.builder.ins().atomic_load(types::I32, flags, word);
+        self.loops += 1;
+        let below = self.builder.ins().iadd_imm_s(store, -i64::from(self.loops));
+        let offset = field(offset_of!(StoreContext, interrupt)) + self.loops;
+        let flags = self.trusted(Region::Interrupt);
+        let word = self.builder.ins().load(types::I32, flags, below, offset);
         let code = traps::to_clif(TrapCode::Interrupt);
         self.builder.ins().trapnz(word, code);
     }

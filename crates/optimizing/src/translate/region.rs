@@ -35,6 +35,8 @@ pub(super) enum Region {
     Results,
     /// References spilled around calls.
     Spills,
+    /// The store's interrupt word, which another thread writes.
+    Interrupt,
     /// Bytes of a memory: 0 of all imported ones, else 1 + defined index.
     Memory(u32),
     /// A global: 0 for all imported ones, else 1 + defined index.
@@ -61,6 +63,7 @@ impl Region {
             Self::EntrySlots => 4,
             Self::Results => 5,
             Self::Spills => 6,
+            Self::Interrupt => 7,
             Self::Memory(number) => 16 + number,
             Self::Global(number) => 32 + number,
         }
@@ -75,6 +78,7 @@ impl Region {
             Self::EntrySlots => "entry slots",
             Self::Results => "results",
             Self::Spills => "spilled references",
+            Self::Interrupt => "interrupt word",
             Self::Memory(0) => "imported memories",
             Self::Memory(_) => "memory",
             Self::Global(0) => "imported globals",

@@ -57,6 +57,8 @@ pub(super) struct Translator<'a, 'f> {
     pub(super) reachable: bool,
     /// Blocks opened since code became unreachable.
     pub(super) skipped_blocks: u32,
+    /// Loops translated so far that test for interrupts.
+    pub(super) loops: i32,
     /// Where callees put results beyond the registers; one area for all calls, as large as the largest.
     pub(super) result_area: Option<StackSlot>,
 }
@@ -78,6 +80,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             scratch,
             reachable: true,
             skipped_blocks: 0,
+            loops: 0,
             result_area: None,
         }
     }

@@ -2,13 +2,11 @@
 //!
 //! `tests/disas/NAME.wat` is compiled function by function and compared with `NAME.disas`;
 //! `UPSHIFT_BLESS=1 cargo test -p upshift-optimizing` rewrites the listings. A first line `;;! words` chooses:
-//! `checked` (memory style), `interruption`, `clif` (show CLIF as well). Cranelift's verifier is on in every test build.
+//! `checked` (memory style), `interruption`, `clif` (show CLIF as well).
 
-mod support;
-
+use crate::support::{Settings, TestModule};
 use std::fmt::Write as _;
 use std::path::Path;
-use support::{Settings, TestModule};
 
 /// Compiles all functions of a file and compares the listing with the blessed one.
 fn check(name: &str) {
@@ -35,8 +33,8 @@ fn check(name: &str) {
         let code = module
             .compile(func, settings)
             .expect("validated code compiles");
-        support::check_artefact(&code);
-        support::print(&mut listing, &code);
+        crate::support::check_artefact(&code);
+        crate::support::print(&mut listing, &code);
         listing.push('\n');
     }
     compare(&directory.join(name).with_extension("disas"), &listing);
@@ -67,7 +65,7 @@ macro_rules! cases {
             for entry in std::fs::read_dir(directory).expect("the directory exists") {
                 let path = entry.expect("the directory can be read").path();
                 let stem = path.file_stem().expect("a file has a name").to_string_lossy();
-                assert!(names.contains(&&*stem), "{stem} is not listed in tests/disas.rs");
+                assert!(names.contains(&&*stem), "{stem} is not listed in tests/all/disas.rs");
             }
         }
     };

@@ -4,8 +4,8 @@ use iced_x86::{Decoder, DecoderOptions, Formatter as _, NasmFormatter};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use upshift_abi::{
-    CompileEnv, CompileError, CompileOptions, CompiledFunc, Compiler as _, CpuFeatures,
-    MemoryStyle, RelocTarget, SignatureLayout, TypeId, VmLayout,
+    CompileEnv, CompileError, CompileOptions, CompiledFunc, Compiler as _, CompilerWorker,
+    CpuFeatures, MemoryStyle, RelocTarget, SignatureLayout, TypeId, VmLayout,
 };
 use upshift_module::{DecodeOptions, FuncType, Module, ValidatedFunc};
 use upshift_optimizing::OptimizingCompiler;
@@ -66,8 +66,7 @@ impl TestModule {
         settings: Settings,
     ) -> Result<CompiledFunc, CompileError> {
         let options = CompileOptions::default();
-        let mut worker = self.compiler.worker();
-        worker.compile(func, &self.env(settings), &options)
+        self.worker().compile(func, &self.env(settings), &options)
     }
 
     /// The CLIF of a function.
@@ -78,7 +77,13 @@ impl TestModule {
             .expect("validated code translates")
     }
 
-    fn env(&self, settings: Settings) -> CompileEnv<'_> {
+    /// A new worker.
+    pub(crate) fn worker(&self) -> Box<dyn CompilerWorker> {
+        self.compiler.worker()
+    }
+
+    /// What the runtime would say of the engine.
+    pub(crate) fn env(&self, settings: Settings) -> CompileEnv<'_> {
         CompileEnv {
             layout: &self.layout,
             signatures: &self.signatures,

@@ -1,0 +1,135 @@
+//! Bodies at the engine's limits: they compile, or fail with an error of kind Limit, in time that is linear enough, and
+//! the worker is fit for the next function afterwards.
+
+use crate::support::{Settings, TestModule};
+use std::fmt::Write as _;
+use upshift_abi::CompileErrorKind;
+
+/// Compiles all functions; an error may only be a limit.
+fn check(name: &str, source: &str) {
+    let module = TestModule::new(source);
+    for func in module.funcs() {
+        match module.compile(func, Settings::default()) {
+            Ok(code) => crate::support::check_artefact(&code),
+            Err(error) => assert_eq!(error.kind(), CompileErrorKind::Limit, "{name}: {error}"),
+        }
+    }
+}
+
+/// `repeat(3, "x")` is "xxx"; the argument numbers the repetitions.
+fn repeat(count: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut text, at| {
+        write!(text, "{}", piece(at)).expect("a String grows");
+        text
+    })
+}
+
+/// What is tried, and the text of the module.
+type Case = (&'static str, String);
+
+#[test]
+fn bodies_at_the_limits() {
+    for (name, source) in nests().iter().chain(&lists()) {
+        check(name, source);
+    }
+}
+
+/// Blocks in blocks.
+fn nests() -> Vec<Case> {
+    let nested = |open: &str, close: &str, depth: usize| {
+        let (open, close) = (
+            repeat(depth, |_| open.into()),
+            repeat(depth, |_| close.into()),
+        );
+        format!("(module (func (param i32) {open} nop {close}))")
+    };
+    vec![
+        ("nested blocks", nested("block\n", "end\n", 20_000)),
+        ("nested loops", nested("loop\n", "end\n", 1_000)),
+        (
+            "nested ifs",
+            nested("local.get 0 if\n", "else nop end\n", 5_000),
+        ),
+        (
+            "branches out of nested blocks",
+            nested("block\n", "local.get 0 br_if 0 end\n", 5_000),
+        ),
+        (
+            "wide blocks, nested",
+            format!(
+                "(module (type $t (func (param {0}) (result {0}))) (func (param i32) {1} {2} {3} {4}))",
+                "i32 ".repeat(500),
+                "i32.const 1 ".repeat(500),
+                "local.get 0 if (type $t) ".repeat(200),
+                "end ".repeat(200),
+                "drop ".repeat(500)
+            ),
+        ),
+    ]
+}
+
+/// Much of one thing.
+fn lists() -> Vec<Case> {
+    vec![
+        (
+            "many locals",
+            format!(
+                "(module (func (param i32) (local {}) loop local.get 0 br_if 0 end local.get 40000 drop))",
+                "i64 ".repeat(49_000)
+            ),
+        ),
+        (
+            "a long sum",
+            format!(
+                "(module (func (param i32) (result i32) local.get 0 {}))",
+                repeat(20_000, |at| format!(
+                    "local.get 0 i32.const {at} i32.xor i32.add\n"
+                ))
+            ),
+        ),
+        (
+            "a large jump table",
+            format!(
+                "(module (func (param i32) {} local.get 0 br_table {} {}))",
+                "block ".repeat(500),
+                repeat(5_000, |at| format!("{} ", at % 500)),
+                "end ".repeat(500)
+            ),
+        ),
+        (
+            "many parameters and results",
+            format!(
+                "(module (type $t (func (param {0}) (result {0}))) (func $f (type $t) {1} call $f))",
+                "i64 ".repeat(900),
+                repeat(900, |at| format!("local.get {at} "))
+            ),
+        ),
+        (
+            "many globals",
+            format!(
+                "(module {} (func {}))",
+                "(global (mut i32) (i32.const 0))".repeat(1_000),
+                repeat(1_000, |at| format!("i32.const {at} global.set {at}\n"))
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn an_error_leaves_the_worker_usable() {
+    use upshift_abi::{CodeKind, CompileOptions, SiteIndex};
+    let module = TestModule::new("(module (func loop br 0 end))");
+    let func = module.funcs().next().expect("one function");
+    let osr = CompileOptions {
+        kind: CodeKind::Osr(SiteIndex(1)),
+        ..CompileOptions::default()
+    };
+    let mut worker = module.worker();
+    let env = module.env(Settings::default());
+    let error = worker.compile(func, &env, &osr).expect_err("not built yet");
+    assert_eq!(error.kind(), CompileErrorKind::Unsupported);
+    let options = CompileOptions::default();
+    let first = worker.compile(func, &env, &options).expect("it compiles");
+    let second = worker.compile(func, &env, &options).expect("it compiles");
+    assert_eq!(first.code, second.code, "the same code from a used worker");
+}
