@@ -30,7 +30,8 @@ pub struct FuncFacts {
     /// Locals written inside any loop, in order of occurrence; [`LoopFacts::writes`] are ranges of it.
     /// Consecutive repeats are left out, other repeats may occur.
     pub loop_writes: Box<[LocalIndex]>,
-    /// Hottest locals of the function, best first, at most [`HOME_CANDIDATES`] per register class.
+    /// Hottest locals of the function, best first, at most [`HOME_CANDIDATES`] per register class. Locals used less
+    /// than three times outside loops are left out: a register of their own would save nothing.
     pub homes: Box<[HomeCandidate]>,
     /// Candidates of all outermost loops, one after the other; [`LoopFacts::homes`] are ranges of it.
     pub loop_homes: Box<[HomeCandidate]>,
