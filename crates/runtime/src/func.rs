@@ -9,6 +9,7 @@
 //! function knows who called it without a look at the stack.
 
 use crate::block::Pinned;
+use crate::code_space::HostStub;
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::raw::RawVal;
 use crate::store::StoreInner;
@@ -18,7 +19,7 @@ use crate::types::{TypeInfo, is_funcref};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use upshift_abi::{EntrySlot, FuncImport, FuncRecord, HostContext};
+use upshift_abi::{FuncImport, FuncRecord, HostContext};
 use upshift_module::{FuncIndex, FuncType, ValType};
 
 /// What a host function is called with.
@@ -38,7 +39,7 @@ pub type HostFn = Arc<dyn Fn(HostCall<'_>) -> Result<(), Payload> + Send + Sync>
 pub(crate) struct HostFunc {
     pub(crate) info: Arc<TypeInfo>,
     pub(crate) callback: HostFn,
-    pub(crate) slot: *const EntrySlot,
+    pub(crate) stub: HostStub,
 }
 
 /// The context that generated code passes to a host function's stub.
@@ -87,11 +88,11 @@ impl StoreInner {
         callback: HostFn,
     ) -> Result<FuncHandle, RuntimeError> {
         let info = self.types.intern(ty);
-        let slot = self.code_space.host_stub(ty)?.slot();
+        let stub = self.code_space.host_stub(ty)?;
         let host = Arc::new(HostFunc {
             info: Arc::clone(&info),
             callback,
-            slot,
+            stub,
         });
         let thunk = self.host_thunk(&host, None);
         let number = u32::try_from(self.funcs.len()).unwrap_or(u32::MAX);
@@ -99,7 +100,7 @@ impl StoreInner {
             type_id: info.id,
             func: number,
             vmctx: thunk,
-            slot,
+            slot: stub.slot(),
         };
         self.add_func(Func {
             record: Pinned::new(record),
@@ -184,7 +185,7 @@ impl StoreInner {
         if let Some(host) = func.host.clone() {
             return FuncImport {
                 vmctx: self.host_thunk(&host, Some(instance)),
-                slot: host.slot,
+                slot: host.stub.slot(),
             };
         }
         // SAFETY: rule RECORD: records are immutable and live as long as the store.

@@ -94,37 +94,3 @@ fn code_is_swapped_freed_and_reused_under_load() {
     );
     assert!(stats.published_baseline_bytes > 1000 * 400);
 }
-
-#[test]
-#[ignore]
-fn zz_time() {
-    use std::time::Instant;
-    let world = World::new();
-    let sum = world.install(&Draft::new(2, |asm, _| {
-        dynasm!(asm ; .arch x64 ; push rbp ; mov rbp, rsp ; lea rax, [rsi + rdx] ; leave ; ret);
-    }));
-    let trap = world.install(&deep(1, |asm, sites| {
-        sites.trap(asm, TrapCode::Unreachable);
-        dynasm!(asm ; .arch x64 ; ud2);
-    }));
-    for _ in 0..3 {
-        let t = Instant::now();
-        for i in 0..1000000u64 {
-            assert_eq!(world.call(sum, &[i, 1]).unwrap(), i + 1);
-        }
-        eprintln!("enter {:.1} ns", t.elapsed().as_secs_f64() * 1e3);
-        let t = Instant::now();
-        for _ in 0..100000u64 {
-            expect_trap(world.call(trap, &[3]));
-        }
-        eprintln!("trap {:.1} ns", t.elapsed().as_secs_f64() * 1e4);
-        let d = Draft::new(3, |asm, _| {
-            dynasm!(asm ; .arch x64 ; .bytes &[0x90; 500]);
-        });
-        let t = Instant::now();
-        for _ in 0..20000u64 {
-            let _ = world.publish(&d);
-        }
-        eprintln!("publish {:.1} ns", t.elapsed().as_secs_f64() * 5e4);
-    }
-}
