@@ -268,3 +268,28 @@ fn many_spaces_come_and_go() {
         }
     });
 }
+
+/// Every mapping of the process that can be executed cannot be written.
+#[test]
+fn nothing_is_writable_and_executable() {
+    for dual_mapping in [true, false] {
+        let space = space(16 << 20, dual_mapping, false);
+        let table = space.entry_table(10, 0).unwrap();
+        let code = publish(&space, &table, &code(3, 5000));
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut found = false;
+        for line in maps.lines() {
+            let mut words = line.split_whitespace();
+            let range = words.next().and_then(|range| range.split_once('-'));
+            let (low, high) = range.unwrap();
+            let access = words.next().unwrap();
+            assert!(!(access.contains('w') && access.contains('x')), "{line}");
+            let bounds = [low, high].map(|text| usize::from_str_radix(text, 16).unwrap());
+            if (bounds[0]..bounds[1]).contains(&code.entry().addr()) {
+                assert!(access.starts_with("r-x"), "{line}");
+                found = true;
+            }
+        }
+        assert!(found);
+    }
+}

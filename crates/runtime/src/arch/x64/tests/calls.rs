@@ -1,6 +1,7 @@
 //! Arguments and results of every class, there and back.
 
 use super::{Draft, LAZY_SEEN, LAZY_TARGET, World};
+use crate::code_space::CodeSpaceOptions;
 use crate::enter::{RawFrame, Stop};
 use ValType::{F32, F64, I32, I64, V128};
 use dynasmrt::{DynasmApi, dynasm};
@@ -164,7 +165,16 @@ fn helpers_return_or_land() {
 
 #[test]
 fn installed_code_is_called_through_its_slot() {
-    let world = World::new();
+    for dual_mapping in [true, false] {
+        check_swaps(&World::with_options(&CodeSpaceOptions {
+            reserve_bytes: 16 << 20,
+            dual_mapping,
+            quarantine: false,
+        }));
+    }
+}
+
+fn check_swaps(world: &World) {
     let constant = |value: i32| {
         Draft::new(1, |asm, _| {
             dynasm!(asm ; .arch x64 ; push rbp ; mov rbp, rsp ; mov eax, value ; leave ; ret);

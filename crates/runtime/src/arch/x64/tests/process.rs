@@ -346,10 +346,8 @@ fn no_alternate_stack() {
             ss_size: 0,
         };
         // SAFETY: rule SIGNAL: no handler is running on it.
-        assert_eq!(
-            unsafe { libc::sigaltstack(&raw const off, std::ptr::null_mut()) },
-            0
-        );
+        let done = unsafe { libc::sigaltstack(&raw const off, std::ptr::null_mut()) };
+        assert_eq!(done, 0);
         let world = World::new();
         guest_traps(&world);
         // SAFETY: rule SIGNAL: a query.
