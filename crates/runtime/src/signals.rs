@@ -16,7 +16,7 @@ use crate::pc_map::lookup_pc;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use upshift_abi::layout::INTERRUPTED_STACK_LIMIT;
 use upshift_abi::{StoreContext, TrapCode};
@@ -48,8 +48,8 @@ thread_local! {
             pcs: [const { Cell::new(0) }; FRAMES_MAX],
         }
     };
-    /// Nested calls of the handler while it is in a foreign handler.
-    static CHAINED: Cell<bool> = const { Cell::new(false) };
+    /// How many foreign handlers our handler has called that are still running.
+    static CHAINED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// What this thread runs.
@@ -80,11 +80,15 @@ pub(crate) fn outer_frames(store: &StoreContext) -> Vec<FramePc> {
 
 const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 
-/// Actions that were there before ours, by position in [`SIGNALS`].
+/// How often we go in front of others before we forget about them.
+const PREVIOUS_MAX: usize = 8;
+
+/// Actions that were there before ours, by position in [`SIGNALS`]. More than one if somebody came after us and we went in
+/// front again.
 struct Previous {
-    /// How many of `actions` are in use: 1 once installed, 2 when somebody came after us and we went in front again.
-    count: AtomicU8,
-    actions: UnsafeCell<[MaybeUninit<libc::sigaction>; 2]>,
+    /// How many of `actions` are in use.
+    count: AtomicUsize,
+    actions: UnsafeCell<[MaybeUninit<libc::sigaction>; PREVIOUS_MAX]>,
 }
 
 // SAFETY: rule SIGNAL: written under `INSTALL` before `count` is raised; the handler reads below `count`.
@@ -92,35 +96,35 @@ unsafe impl Sync for Previous {}
 
 static PREVIOUS: [Previous; 4] = [const {
     Previous {
-        count: AtomicU8::new(0),
-        actions: UnsafeCell::new([const { MaybeUninit::uninit() }; 2]),
+        count: AtomicUsize::new(0),
+        actions: UnsafeCell::new([const { MaybeUninit::uninit() }; PREVIOUS_MAX]),
     }
 }; 4];
 
 static INSTALL: Mutex<()> = Mutex::new(());
 
 impl Previous {
-    /// The action to pass a signal on to: the latest, or, when that passed it back to us, the first.
-    fn get(&self, latest: bool) -> Option<libc::sigaction> {
-        let count = usize::from(self.count.load(Ordering::Acquire));
-        let index = if latest { count.checked_sub(1)? } else { 0 };
+    /// The action to pass a signal on to: the latest; when that passed it back to us, the one before; and so on.
+    fn get(&self, passed_back: usize) -> Option<libc::sigaction> {
+        let count = self.count.load(Ordering::Acquire);
+        let index = count.checked_sub(1 + passed_back)?;
         // SAFETY: rule SIGNAL: entries below `count` are initialised and never change again.
-        (count > 0).then(|| unsafe { (*self.actions.get())[index].assume_init() })
+        Some(unsafe { (*self.actions.get())[index].assume_init() })
     }
 
     /// Adds an action. The caller holds `INSTALL`.
     fn push(&self, action: libc::sigaction) {
         let count = self.count.load(Ordering::Relaxed);
-        if usize::from(count) < 2 {
+        if count < PREVIOUS_MAX {
             // SAFETY: rule SIGNAL: entries from `count` on are not read yet, and the lock keeps other writers out.
-            unsafe { (*self.actions.get())[usize::from(count)].write(action) };
+            unsafe { (*self.actions.get())[count].write(action) };
             self.count.store(count + 1, Ordering::Release);
         }
     }
 }
 
 /// Installs the handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE, once per process; handlers that were there
-/// before get what is not ours. If somebody installed handlers after us, a call goes in front of them again, once.
+/// before get what is not ours. If somebody installed handlers after us, a call goes in front of them again.
 /// Every [`CodeSpace`](crate::CodeSpace) does this when it is made.
 ///
 /// # Errors
@@ -130,7 +134,7 @@ pub fn install_signal_handlers() -> Result<(), RuntimeError> {
     for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
         let current = query_action(signal)?;
         let ours = handler as *const () as usize;
-        if current.sa_sigaction == ours || previous.count.load(Ordering::Relaxed) == 2 {
+        if current.sa_sigaction == ours {
             continue;
         }
         previous.push(current);
@@ -274,7 +278,7 @@ fn effective_code(code: TrapCode, store: &StoreContext) -> TrapCode {
 unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let position = SIGNALS.iter().position(|&known| known == signal);
     let passed_back = CHAINED.get();
-    let previous = position.and_then(|position| PREVIOUS[position].get(!passed_back));
+    let previous = position.and_then(|position| PREVIOUS[position].get(passed_back));
     let action = match previous {
         Some(action) if action.sa_sigaction != handler as *const () as usize => action.sa_sigaction,
         Some(_) | None => libc::SIG_DFL,
@@ -295,7 +299,7 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             }
         },
         address => {
-            CHAINED.set(true);
+            CHAINED.set(passed_back + 1);
             let takes_info = previous.is_some_and(|action| action.sa_flags & libc::SA_SIGINFO != 0);
             // SAFETY: rule SIGNAL: the address is a handler of the kind that its flags say.
             unsafe { call_handler(address, takes_info, (signal, info, context)) };

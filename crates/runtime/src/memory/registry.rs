@@ -78,3 +78,23 @@ fn take_node() -> &'static Node {
     HEAD.store(node, SeqCst);
     node
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Registration, is_memory_address};
+
+    #[test]
+    fn a_range_is_listed_while_its_registration_lives() {
+        // Addresses that no mapping ever has.
+        let listed = |addrs: [usize; 4]| addrs.map(is_memory_address);
+        let first = Registration::new(16..32);
+        let second = Registration::new(64..80);
+        assert_eq!(listed([15, 16, 31, 32]), [false, true, true, false]);
+        first.change(32..48);
+        assert_eq!(listed([31, 32, 47, 48]), [false, true, true, false]);
+        drop(first);
+        assert_eq!(listed([16, 32, 64, 79]), [false, false, true, true]);
+        drop(second);
+        assert_eq!(listed([16, 32, 64, 79]), [false; 4]);
+    }
+}

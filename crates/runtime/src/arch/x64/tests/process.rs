@@ -241,9 +241,11 @@ fn handler_after_chains() {
         libc::SA_SIGINFO,
     );
     both_work(&world);
-    // The next engine goes in front; still both work.
-    both_work(&World::new());
-    both_work(&world);
+    // The next engines go in front, one handler after the other; still both work.
+    for _ in 0..3 {
+        both_work(&World::new());
+        both_work(&world);
+    }
 }
 
 fn handler_after_does_not_chain() {
