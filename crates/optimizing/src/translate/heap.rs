@@ -14,8 +14,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder as _, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use upshift_abi::{CompileError, CompileErrorKind, MemoryDef, MemoryStyle, TrapCode, VmContext};
-use upshift_module::MemoryIndex;
 use upshift_module::ops::MemArg;
+use upshift_module::{MemoryIndex, Uses};
 
 /// log2 of the bytes of a page.
 pub(super) const PAGE_BITS: i64 = 16;
@@ -104,13 +104,21 @@ impl Translator<'_, '_> {
         fixed(ty.minimum, ty.maximum)?.checked_shl(u32::try_from(PAGE_BITS).ok()?)
     }
 
+    /// Loads the base of memory 0 once for the whole function, if it cannot move. Cranelift places the load where it is needed,
+    /// out of loops; that one instruction stands for all is for the sake of compile time.
+    pub(super) fn load_memory0_base(&mut self) {
+        let reserved = matches!(self.env.memory_style, MemoryStyle::Reserved { .. });
+        if reserved && self.func.facts().uses.contains(Uses::MEMORY0) {
+            let offset = field(offset_of!(VmContext, memory0_base));
+            self.memory0_base = Some(self.load_fixed(POINTER, self.vmctx, offset));
+        }
+    }
+
     /// Address of the first byte. It cannot move in the reserved style, nor when the memory cannot grow.
     fn memory_base(&mut self, memory: MemoryIndex) -> Value {
         let reserved = matches!(self.env.memory_style, MemoryStyle::Reserved { .. });
-        if reserved && memory.0 == 0 {
-            let offset = field(offset_of!(VmContext, memory0_base));
-            let vmctx = self.vmctx;
-            return self.load_fixed(POINTER, vmctx, offset);
+        if let (0, Some(base)) = (memory.0, self.memory0_base) {
+            return base;
         }
         let (def, offset) = self.place(self.env.layout.memory(memory));
         let offset = offset + field(offset_of!(MemoryDef, base));

@@ -65,6 +65,7 @@ pub(crate) fn translate(
     let mut translator = Translator::new(func, env, builder, scratch);
     translator.vmctx = vmctx;
     translator.result_pointer = result_pointer;
+    translator.load_memory0_base();
     translator.declare_locals(&params);
     translator.scratch.frames.push(Frame::function());
     for (offset, op) in func.ops() {

@@ -49,6 +49,8 @@ pub(super) struct Translator<'a, 'f> {
     pub(super) vmctx: Value,
     /// Where results beyond the registers go, if there are any.
     pub(super) result_pointer: Option<Value>,
+    /// Where memory 0 begins, if it cannot move.
+    pub(super) memory0_base: Option<Value>,
 
     // Working state.
     pub(super) builder: FunctionBuilder<'f>,
@@ -76,6 +78,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             env,
             vmctx: Value::from_u32(0),
             result_pointer: None,
+            memory0_base: None,
             builder,
             scratch,
             reachable: true,
