@@ -246,3 +246,8 @@ fn check_string(text: &str, what: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+const _: () = {
+    const fn can_move_between_threads<T: Send + Sync>() {}
+    can_move_between_threads::<WasiCtx>();
+};

@@ -8,6 +8,7 @@
 //! 3. the function runs: in the adapter where the provider falls short, else in the provider;
 //! 4. the adapter's descriptor table follows what has happened.
 
+use crate::buffers::{clamp_iovecs, zero_dirent_padding};
 use crate::clock::Clock;
 use crate::descriptors::{Descriptors, Kind};
 use crate::dir::{LastOpened, Opened};
@@ -17,17 +18,10 @@ use crate::poll::{self, Request};
 use crate::preview1::{Function, Preview1, Stop};
 use crate::provider::forward;
 use crate::rights::Rights;
+use rustix::fs::FallocateFlags;
 
-/// Most buffers of one vectored read or write, as on the host; more are left for the next call.
-const IOVECS_MAX: u32 = 1024;
-/// Bytes of an `iovec` record.
-const IOVEC_BYTES: u32 = 8;
 /// Bytes of an `fdstat` record.
 const FDSTAT_BYTES: usize = 24;
-/// Bytes of a `dirent` record.
-const DIRENT_BYTES: usize = 24;
-/// Where a `dirent` has three bytes between its last field and its end.
-const DIRENT_PADDING: usize = 21;
 /// `filetype.block_device`
 const BLOCK_DEVICE: u8 = 1;
 /// `filetype.character_device`
@@ -42,6 +36,8 @@ const SOCKET_DGRAM: u8 = 5;
 const SOCKET_STREAM: u8 = 6;
 /// `oflags.creat`
 const CREATE: u32 = 1;
+/// `oflags.trunc`
+const TRUNCATE: u32 = 8;
 /// `whence.cur`
 const CURRENT: u32 = 1;
 /// The last `signal`.
@@ -128,6 +124,7 @@ impl WasiCtx {
         match function {
             F::ArgsGet | F::EnvironGet => self.strings(function, args, memory),
             F::ClockResGet | F::ClockTimeGet => self.clock(function, args, memory),
+            F::FdAllocate => self.allocate(args),
             F::FdClose => self.close(args, memory),
             F::FdFdstatGet => self.fdstat_get(args, memory),
             F::FdFdstatSetRights => self.fdstat_set_rights(args),
@@ -148,7 +145,6 @@ impl WasiCtx {
             F::ArgsSizesGet
             | F::EnvironSizesGet
             | F::FdAdvise
-            | F::FdAllocate
             | F::FdDatasync
             | F::FdFdstatSetFlags
             | F::FdFilestatGet
@@ -205,6 +201,24 @@ impl WasiCtx {
         cpu.unwrap_or_else(|| forward(&mut self.provider, function, args.0, memory))
     }
 
+    /// The provider has no files that can be allocated.
+    fn allocate(&mut self, args: Args<'_>) -> Result<(), Failure> {
+        let fd = args.word(0);
+        let fdstat = self.fdstat(fd)?;
+        let writes = Rights::from_bits(guest::u64_at(&fdstat, 8)).contains(Rights::FD_WRITE);
+        let descriptor = self.descriptors.get(fd).ok_or(Errno::BADF)?;
+        let Kind::File(file) = &descriptor.kind else {
+            return Err(Errno::BADF.into());
+        };
+        let host = file.fd().filter(|_| writes).ok_or(Errno::BADF)?;
+        Ok(rustix::fs::fallocate(
+            host,
+            FallocateFlags::empty(),
+            args.long(1),
+            args.long(2),
+        )?)
+    }
+
     fn close(&mut self, args: Args<'_>, memory: &mut [u8]) -> Result<(), Failure> {
         forward(&mut self.provider, Function::FdClose, args.0, memory)?;
         self.descriptors.remove(args.word(0));
@@ -233,7 +247,10 @@ impl WasiCtx {
         let Some(descriptor) = self.descriptors.get(fd) else {
             return (base, inheriting);
         };
-        if fdstat[0] != DIRECTORY {
+        if fdstat[0] == DIRECTORY {
+            base |= Rights::PATH_FILESTAT_SET_SIZE;
+            inheriting |= Rights::PATH_FILESTAT_SET_SIZE;
+        } else {
             base |= Rights::FILE;
         }
         let seeks = match (fdstat[0], &descriptor.kind) {
@@ -323,9 +340,11 @@ impl WasiCtx {
             removed = descriptor.removed_inheriting;
         }
         let wanted = Rights::from_bits(args.long(5)) | Rights::from_bits(args.long(6));
-        let creates = args.word(4) & CREATE != 0;
+        let oflags = args.word(4);
+        let lacks = |flag, right| oflags & flag != 0 && self.descriptors.lacks(directory, right);
         if removed.intersects(wanted)
-            || creates && self.descriptors.lacks(directory, Rights::PATH_CREATE_FILE)
+            || lacks(CREATE, Rights::PATH_CREATE_FILE)
+            || lacks(TRUNCATE, Rights::PATH_FILESTAT_SET_SIZE)
         {
             return Err(Errno::NOTCAPABLE.into());
         }
@@ -371,35 +390,4 @@ impl WasiCtx {
 
 fn is_socket(filetype: u8) -> bool {
     filetype == SOCKET_DGRAM || filetype == SOCKET_STREAM
-}
-
-/// The first buffers that a vectored read or write may pass on: empty ones in front of a longer list are
-/// skipped, so that a call with something to do does it.
-fn clamp_iovecs(memory: &mut [u8], start: u32, count: u32) -> Result<(u32, u32), Errno> {
-    let records = guest::slice(memory, start, u64::from(count) * u64::from(IOVEC_BYTES))?;
-    if count <= IOVECS_MAX {
-        return Ok((start, count));
-    }
-    let lengths = records
-        .chunks_exact(IOVEC_BYTES as usize)
-        .map(|record| guest::u32_at(record, 4));
-    let skipped = lengths.zip(0_u32..).find(|&(length, _)| length != 0);
-    let skipped = skipped.map_or(0, |(_, index)| index);
-    Ok((
-        start + skipped * IOVEC_BYTES,
-        (count - skipped).min(IOVECS_MAX),
-    ))
-}
-
-/// The provider copies whole records of its own, with whatever lies between their fields.
-fn zero_dirent_padding(mut entries: &mut [u8]) {
-    while entries.len() > DIRENT_PADDING {
-        let name_bytes = guest::u32_at(entries, 16);
-        let end = entries.len().min(DIRENT_BYTES);
-        entries[DIRENT_PADDING..end].fill(0);
-        let next = usize::try_from(name_bytes)
-            .unwrap_or(usize::MAX)
-            .saturating_add(DIRENT_BYTES);
-        entries = entries.get_mut(next..).unwrap_or_default();
-    }
 }

@@ -73,7 +73,7 @@ impl From<Errno> for Failure {
 
 impl From<HostErrno> for Failure {
     fn from(error: HostErrno) -> Self {
-        Self::Errno(from_host(error))
+        Self::from(wasi_common::Error::from(std::io::Error::from(error)))
     }
 }
 
@@ -165,8 +165,16 @@ mod tests {
 
     #[test]
     fn host_errors_become_errnos() {
-        // Linux number, witx number: ENOENT, EXDEV, EROFS, ENXIO, ETXTBSY, ENOTBLK (has none).
-        let cases = [(2, 44), (18, 75), (30, 69), (6, 60), (26, 74), (15, 29)];
+        // Linux number, witx number: ENOENT, EXDEV, EROFS, ENXIO, ETXTBSY, ENOSYS, ENOTBLK (has none).
+        let cases = [
+            (2, 44),
+            (18, 75),
+            (30, 69),
+            (6, 60),
+            (26, 74),
+            (38, 52),
+            (15, 29),
+        ];
         for (raw, expected) in cases {
             assert_eq!(errno_of(raw), expected, "host errno {raw}");
         }

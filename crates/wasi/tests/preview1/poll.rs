@@ -1,7 +1,8 @@
 //! `poll_oneoff`: deadlines, ready and bad descriptors, and what the arguments may be.
 
 use crate::guest::{
-    BADF, BUFFER, CREATING, DIR, FAULT, Guest, INVAL, MEMORY, NOTCAPABLE, NOTSUP, RESULT, SUCCESS,
+    BADF, BUFFER, CREATING, DIR, FAULT, FD_SEEK, Guest, INVAL, MEMORY, NOTCAPABLE, NOTSUP, RESULT,
+    SUCCESS,
 };
 use std::process::{Command, Stdio};
 use upshift_wasi::{Function, WasiCtxBuilder};
@@ -202,37 +203,52 @@ fn arguments() {
     );
 }
 
-/// Runs [`inherited_streams_child`] in a process of its own, whose streams are given.
-fn child(stdin: Stdio, stdout: Stdio) {
+/// Set for the process that [`inherited_streams_are_ready`] starts.
+const CHILD: &str = "UPSHIFT_WASI_STREAMS";
+/// Its exit code when its streams are as expected.
+const CHILD_CODE: i32 = 7;
+
+/// Runs [`inherited_streams_are_ready`] in a process of its own, whose streams are given.
+fn start_child(stdin: Stdio, stdout: Stdio) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
         "--exact",
-        "poll::inherited_streams_child",
-        "--include-ignored",
+        "poll::inherited_streams_are_ready",
         "--nocapture",
     ]);
-    let status = command.stdin(stdin).stdout(stdout).status().unwrap();
-    assert!(status.success());
+    command.env(CHILD, "1").stdin(stdin).stdout(stdout);
+    assert_eq!(command.status().unwrap().code(), Some(CHILD_CODE));
 }
 
-#[test]
-#[ignore = "run by inherited_streams_are_ready, with streams of its choice"]
-fn inherited_streams_child() {
+/// What the child checks: files and devices are ready, and devices are no terminals.
+fn check_streams() {
     let mut guest = Guest::new(WasiCtxBuilder::new().inherit_stdio());
-    let events = poll(&mut guest, &[Wait::Read(0), Wait::Write(1), Wait::Write(2)]).unwrap();
-    for place in 0..3 {
-        let event = events.iter().find(|event| event.0 == place);
+    let waits = [Wait::Read(0), Wait::Write(1)];
+    let events = poll(&mut guest, &waits).unwrap();
+    let outcomes: Vec<_> = events.iter().map(|event| (event.0, event.1)).collect();
+    assert_eq!(outcomes, [(0, 0), (1, 0)]);
+    for fd in 0..2 {
+        let (filetype, _, rights, _) = guest.fdstat(fd).unwrap();
+        let pipe = 0;
+        // A C library takes a character device that cannot seek for a terminal.
         assert_eq!(
-            event.map(|event| event.1),
-            Some(0),
-            "stream {place} of {events:?}"
+            rights & FD_SEEK != 0,
+            filetype != pipe,
+            "stream {fd}: {rights:x}"
         );
     }
 }
 
 #[test]
 fn inherited_streams_are_ready() {
+    if std::env::var_os(CHILD).is_some() {
+        check_streams();
+        std::process::exit(CHILD_CODE);
+    }
     let file = tempfile::tempfile().unwrap();
-    child(Stdio::null(), Stdio::null());
-    child(file.try_clone().unwrap().into(), file.into());
+    start_child(Stdio::null(), Stdio::null());
+    start_child(file.try_clone().unwrap().into(), file.into());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(writer);
+    start_child(reader.into(), Stdio::null());
 }

@@ -2,7 +2,7 @@
 
 use crate::guest::{
     BADF, BUFFER, CREATE, CREATING, DIR, FD_READ, FD_SEEK, FD_TELL, FD_WRITE, Guest, NOTCAPABLE,
-    Open, READING, RESULT, SUCCESS,
+    Open, READING, RESULT, SUCCESS, TRUNCATE,
 };
 use upshift_wasi::Function;
 
@@ -76,6 +76,7 @@ fn what_is_gone_is_refused_by_each_function() {
             (Function::FdWrite, vec![fd, 0, 0, RESULT], 6),
             (Function::FdPwrite, vec![fd, 0, 0, 0, RESULT], 6),
             (Function::FdAdvise, vec![fd, 0, 0, 0], 7),
+            (Function::FdAllocate, vec![fd, 0, 1], 8),
             (Function::FdFilestatGet, vec![fd, RESULT], 21),
             (Function::FdFilestatSetSize, vec![fd, 0], 22),
             (Function::FdFilestatSetTimes, vec![fd, 0, 0, 0], 23),
@@ -96,7 +97,7 @@ fn what_is_gone_is_refused_by_each_function() {
 }
 
 /// Functions on directories, their arguments (a path of one byte is at [`BUFFER`]), and the bit of the right.
-const ON_DIRECTORIES: [(Function, &[u64], u64); 16] = [
+const ON_DIRECTORIES: [(Function, &[u64], u64); 17] = [
     (Function::PathCreateDirectory, &[DIR, BUFFER, 1], 9),
     (
         Function::PathOpen,
@@ -119,6 +120,11 @@ const ON_DIRECTORIES: [(Function, &[u64], u64); 16] = [
     (Function::PathRename, &[DIR, BUFFER, 1, DIR, BUFFER, 1], 16),
     (Function::PathRename, &[DIR, BUFFER, 1, DIR, BUFFER, 1], 17),
     (Function::PathFilestatGet, &[DIR, 0, BUFFER, 1, RESULT], 18),
+    (
+        Function::PathOpen,
+        &[DIR, 0, BUFFER, 1, TRUNCATE, 0, 0, 0, RESULT],
+        19,
+    ),
     (
         Function::PathFilestatSetTimes,
         &[DIR, 0, BUFFER, 1, 0, 0, 0],

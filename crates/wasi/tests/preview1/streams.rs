@@ -91,6 +91,37 @@ fn files_are_written_read_and_sought() {
 }
 
 #[test]
+fn space_is_allocated() {
+    let mut guest = Guest::with_dir();
+    let fd = guest.open("file", CREATING);
+    let reading = guest.open(
+        "file",
+        Open {
+            oflags: CREATE,
+            ..READING
+        },
+    );
+    // Descriptor, offset, length, errno, size after it.
+    let cases = [
+        (fd, 0, 100, 0, 100),
+        (fd, 10, 10, 0, 100),
+        (fd, 90, 20, 0, 110),
+        (fd, 0, 0, INVAL, 110),
+        (fd, u64::MAX, 1, INVAL, 110),
+        (fd, 0, u64::MAX, INVAL, 110),
+        (reading, 0, 200, BADF, 110),
+        (1, 0, 200, BADF, 110),
+        (3, 0, 200, BADF, 110),
+    ];
+    for (fd, offset, length, errno, size) in cases {
+        let args = [fd, offset, length];
+        assert_eq!(guest.call(Function::FdAllocate, &args), errno, "{args:x?}");
+        let file = std::fs::metadata(guest.host().join("file")).unwrap();
+        assert_eq!(file.len(), size, "{args:x?}");
+    }
+}
+
+#[test]
 fn times_before_1970_are_unknown() {
     let mut guest = Guest::with_dir();
     let fd = guest.open("file", CREATING);
