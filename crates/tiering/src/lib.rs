@@ -1,1 +1,36 @@
-//! placeholder
+//! When a function moves up a tier: policies, counters, queue, background pool, events.
+//!
+//! One [`TierManager`] per engine makes one [`ModuleTiers`] per module. The runtime calls it through
+//! [`TierSink`](upshift_runtime::TierSink) when a function without code is called and when a counter
+//! flips; it compiles through [`Compiler`](upshift_abi::Compiler), and has the runtime publish and
+//! install what comes back. No instruction, register or address is known here. `docs/tiering.md`
+//! tells the story in numbered steps.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod ahead;
+mod compile;
+mod events;
+mod first;
+mod jobs;
+mod manager;
+mod module_tiers;
+mod policy;
+mod pool;
+mod queue;
+mod state;
+mod stats;
+mod tuning;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use events::{Event, EventKind, EventSink, ModuleId, RingBuffer, SkipReason};
+pub use manager::TierManager;
+pub use module_tiers::ModuleTiers;
+pub use policy::{CompileMode, TierMask, TierPolicy, TieringOptions};
+pub use state::FuncState;
+pub use stats::{Stats, TierStats};
+pub use tuning::Tuning;

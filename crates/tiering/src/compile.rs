@@ -1,0 +1,143 @@
+//! One compile, and what becomes of its code: the only place where tiering calls compilers, and the
+//! only place where it has code published and installed.
+
+use crate::events::EventKind;
+use crate::module_tiers::ModuleTiers;
+use crate::policy::Counting;
+use crate::pool::Scratch;
+use crate::tuning::Shape;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+use upshift_abi::{CodeKind, CompileOptions, CompiledFunc};
+use upshift_module::{FuncIndex, ValidatedFunc};
+use upshift_runtime::{CodePtr, LoadedModule, TierError, TierErrorKind};
+
+/// Code that nobody has published yet, and how long the compiler took.
+pub(crate) struct Compiled {
+    pub(crate) code: CompiledFunc,
+    pub(crate) time: Duration,
+}
+
+impl Compiled {
+    /// Size of the code in bytes.
+    pub(crate) fn code_bytes(&self) -> u32 {
+        u32::try_from(self.code.code.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The function's body.
+///
+/// # Errors
+/// `Internal` if it has none: generated code only names functions of its module.
+pub(crate) fn body(loaded: &LoadedModule, func: FuncIndex) -> Result<ValidatedFunc<'_>, TierError> {
+    loaded.module().func(func).ok_or_else(|| {
+        let message = format!("function {} has no body", func.0);
+        TierError::new(TierErrorKind::Internal, message)
+    })
+}
+
+/// Compiles a function with the compiler of the scratch memory.
+///
+/// # Errors
+/// What the compiler says; `Internal` if it panics.
+pub(crate) fn compile(
+    scratch: &mut Scratch,
+    loaded: &LoadedModule,
+    func: FuncIndex,
+    options: &CompileOptions,
+) -> Result<Compiled, TierError> {
+    let body = body(loaded, func)?;
+    let env = loaded.compile_env();
+    let started = Instant::now();
+    // A panic must not leave the function in a state that others wait for.
+    let compiled = catch_unwind(AssertUnwindSafe(|| {
+        scratch.worker().compile(body, &env, options)
+    }));
+    match compiled {
+        Ok(compiled) => Ok(Compiled {
+            code: compiled?,
+            time: started.elapsed(),
+        }),
+        Err(_) => {
+            scratch.reset();
+            let message = format!("the compiler panicked in function {}", func.0);
+            Err(TierError::new(TierErrorKind::Internal, message))
+        }
+    }
+}
+
+impl ModuleTiers {
+    /// Compiles a function in the optimizing tier on a pool thread, whose stack is known to be big
+    /// enough, while the caller waits on a channel (never in rayon, which would run other jobs on
+    /// the caller's stack).
+    ///
+    /// # Errors
+    /// As [`compile`]; `Resource` if the pool has no thread.
+    pub(crate) fn compile_on_pool(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        func: FuncIndex,
+    ) -> Result<Compiled, TierError> {
+        let no_thread = || TierError::new(TierErrorKind::Resource, "no thread to compile on");
+        let (sender, receiver) = sync_channel(1);
+        let module = Arc::clone(loaded);
+        self.shared
+            .pool
+            .submit_urgent(Box::new(move |scratch, _| {
+                let compiled = compile(scratch, &module, func, &OPTIMIZING);
+                // The guest goes on as soon as it hears of it; it should not find us holding the module.
+                drop(module);
+                drop(sender.send(compiled));
+            }))
+            .map_err(|_| no_thread())?;
+        receiver.recv().map_err(|_| no_thread())?
+    }
+
+    /// How the function's baseline code is compiled.
+    pub(crate) fn first_tier_options(&self, body: ValidatedFunc<'_>) -> CompileOptions {
+        let options = &self.shared.options;
+        let shape = Shape::of(body);
+        let counter_step = match options.counting(body.index()) {
+            Counting::Off => None,
+            Counting::Poll => Some(options.tuning.poll_plan(shape).step),
+            Counting::Budget => Some(options.tuning.budget_plan(shape, options.interruption).step),
+            Counting::EverySite => Some(i32::MIN),
+        };
+        CompileOptions {
+            kind: CodeKind::Entry,
+            counter_step,
+            registers: options.baseline_registers,
+        }
+    }
+
+    /// Publishes and installs code, steps 6 and 7 of `docs/tiering.md`, and gives its entry.
+    ///
+    /// # Errors
+    /// `Resource` when the code space is full.
+    pub(crate) fn install(
+        &self,
+        loaded: &LoadedModule,
+        compiled: &Compiled,
+    ) -> Result<CodePtr, TierError> {
+        let func = compiled.code.func;
+        let tier = compiled.code.tier;
+        let defined = self.defined(func)?;
+        let published = loaded.publish(&compiled.code)?;
+        let code_bytes = published.code_bytes();
+        self.emit(func, EventKind::Published { tier, code_bytes });
+        let entry = published.entry();
+        loaded.entries().install(defined, &published);
+        loaded.adopt(published);
+        self.emit(func, EventKind::Installed { tier });
+        Ok(entry)
+    }
+}
+
+/// How optimizing compiles are made.
+pub(crate) const OPTIMIZING: CompileOptions = CompileOptions {
+    kind: CodeKind::Entry,
+    counter_step: None,
+    registers: None,
+};

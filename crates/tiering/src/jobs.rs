@@ -1,0 +1,160 @@
+//! Tier-up: from a request to installed code, steps 3 to 8 of `docs/tiering.md`.
+
+use crate::compile::{Compiled, OPTIMIZING, compile};
+use crate::events::{EventKind, SkipReason};
+use crate::module_tiers::ModuleTiers;
+use crate::pool::Scratch;
+use crate::queue::JobKey;
+use crate::tuning::{Shape, saturate};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use upshift_abi::{SiteIndex, Tier};
+use upshift_module::FuncIndex;
+use upshift_runtime::{LoadedModule, TierError, TierErrorKind};
+
+impl ModuleTiers {
+    /// Queues a function for the optimizing tier, unless it is on its way already.
+    pub(crate) fn request(
+        &self,
+        loaded: &Weak<LoadedModule>,
+        func: FuncIndex,
+        shape: Shape,
+        (site, priority): (Option<SiteIndex>, u64),
+    ) {
+        let Ok(cell) = self.cell(func) else { return };
+        let shared = &self.shared;
+        if !shared.options.tuning.accepts(shape) {
+            if cell.start_now() {
+                cell.fail();
+                let reason = SkipReason::TooLarge;
+                self.emit(func, EventKind::JobSkipped { reason });
+            }
+            return;
+        }
+        if shared.code_space_full.load(Ordering::Relaxed) || !cell.request() {
+            return;
+        }
+        self.emit(func, EventKind::TierRequested { site, priority });
+        let (tiers, loaded) = (self.this.clone(), loaded.clone());
+        let task = Box::new(move |scratch: &mut Scratch, waited| {
+            if let Some(tiers) = tiers.upgrade() {
+                tiers.run_job(&loaded, func, scratch, waited);
+            }
+        });
+        let cost_us = shared.options.tuning.compile_us(shape);
+        let submitted = shared.pool.submit(self.key(func), priority, cost_us, task);
+        if submitted.is_err() && cell.unqueue() {
+            let reason = SkipReason::NoWorker;
+            self.emit(func, EventKind::JobSkipped { reason });
+        }
+    }
+
+    /// Moves a queued function forward.
+    pub(crate) fn raise(&self, func: FuncIndex, priority: u64) {
+        if self.shared.pool.raise(self.key(func), priority) {
+            self.emit(func, EventKind::PriorityRaised { priority });
+        }
+    }
+
+    /// Queues a function that has just got baseline code, if the policy says so.
+    pub(crate) fn queue_at_once(&self, loaded: &Arc<LoadedModule>, func: FuncIndex) {
+        if !self.shared.options.queues_at_once(func) {
+            return;
+        }
+        if let Some(body) = loaded.module().func(func) {
+            let shape = Shape::of(body);
+            let priority = self.shared.options.tuning.expected_priority(shape);
+            self.request(&Arc::downgrade(loaded), func, shape, (None, priority));
+        }
+    }
+
+    /// A worker's side of a job.
+    fn run_job(
+        &self,
+        loaded: &Weak<LoadedModule>,
+        func: FuncIndex,
+        scratch: &mut Scratch,
+        waited: Duration,
+    ) {
+        let Ok(cell) = self.cell(func) else { return };
+        let Some(loaded) = loaded.upgrade() else {
+            if cell.unqueue() {
+                let reason = SkipReason::ModuleDropped;
+                self.emit(func, EventKind::JobSkipped { reason });
+            }
+            return;
+        };
+        if cell.start() {
+            self.emit(func, EventKind::JobStarted { waited });
+            let compiled = compile(scratch, &loaded, func, &OPTIMIZING);
+            self.finish_job(&loaded, func, compiled);
+        }
+    }
+
+    /// Compiles a function in the optimizing tier before its caller goes on.
+    pub(crate) fn tier_up_now(&self, loaded: &Arc<LoadedModule>, func: FuncIndex, site: SiteIndex) {
+        let Ok(cell) = self.cell(func) else { return };
+        if cell.start_now() {
+            let (site, priority) = (Some(site), u64::MAX);
+            self.emit(func, EventKind::TierRequested { site, priority });
+            let waited = Duration::ZERO;
+            self.emit(func, EventKind::JobStarted { waited });
+            let compiled = self.compile_on_pool(loaded, func);
+            self.finish_job(loaded, func, compiled);
+        }
+    }
+
+    /// The end of a job; the caller owns the state `Compiling`.
+    fn finish_job(
+        &self,
+        loaded: &LoadedModule,
+        func: FuncIndex,
+        compiled: Result<Compiled, TierError>,
+    ) {
+        let Ok(cell) = self.cell(func) else { return };
+        let installed = compiled.and_then(|compiled| {
+            let kind = EventKind::JobFinished {
+                code_bytes: compiled.code_bytes(),
+                compile: compiled.time,
+            };
+            self.emit(func, kind);
+            self.calibrate(loaded, func, compiled.time);
+            self.install(loaded, &compiled)
+        });
+        match installed {
+            Ok(_) => {
+                let tier = Tier::Baseline;
+                self.emit(func, EventKind::CodeRetired { tier });
+                cell.finish();
+            }
+            Err(error) => {
+                self.failed(func, Tier::Optimizing, &error);
+                match error.kind() {
+                    TierErrorKind::Resource => {
+                        self.shared.code_space_full.store(true, Ordering::Relaxed);
+                        cell.retry();
+                    }
+                    TierErrorKind::Limit | TierErrorKind::Unsupported | TierErrorKind::Internal => {
+                        cell.fail()
+                    }
+                }
+            }
+        }
+    }
+
+    fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {
+        if let Some(body) = loaded.module().func(func) {
+            let predicted_us = self.shared.options.tuning.compile_us(Shape::of(body));
+            let measured_us = saturate(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+            self.shared.calibration.record(predicted_us, measured_us);
+        }
+    }
+
+    fn key(&self, func: FuncIndex) -> JobKey {
+        JobKey {
+            module: self.id(),
+            func,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What an engine has once: options, compilers, pools, calibration, events.
+
+use crate::events::{Events, ModuleId};
+use crate::module_tiers::ModuleTiers;
+use crate::policy::TieringOptions;
+use crate::pool::{Pool, PoolOptions, Scratch};
+use crate::stats::Stats;
+use crate::tuning::Calibration;
+use rayon::ThreadPool;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use upshift_abi::{Compiler, CompilerWorker, Tier};
+use upshift_module::Module;
+
+/// The tier-up manager of an engine.
+///
+/// Dropping it waits for nothing. Modules keep what they need of it.
+#[derive(Debug)]
+pub struct TierManager {
+    shared: Arc<Shared>,
+}
+
+impl TierManager {
+    /// A manager over the two compilers. Starts no thread.
+    #[must_use]
+    pub fn new(
+        options: TieringOptions,
+        baseline: Arc<dyn Compiler>,
+        optimizing: Arc<dyn Compiler>,
+    ) -> Self {
+        debug_assert_eq!(baseline.tier(), Tier::Baseline);
+        debug_assert_eq!(optimizing.tier(), Tier::Optimizing);
+        let background = PoolOptions {
+            name: "upshift-tier-up",
+            threads: options
+                .tuning
+                .background_workers
+                .unwrap_or_else(|| options.background_workers()),
+            stack_bytes: options.tuning.pool_stack_bytes,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                events: Events::new(options.sink.clone()),
+                calibration: Calibration::new(),
+                pool: Pool::new(background, Arc::clone(&optimizing)),
+                front: OnceLock::new(),
+                spare: Mutex::default(),
+                code_space_full: AtomicBool::new(false),
+                next_module: AtomicU64::new(0),
+                baseline,
+                optimizing,
+                options,
+            }),
+        }
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn options(&self) -> &TieringOptions {
+        &self.shared.options
+    }
+
+    /// Starts to keep track of a module: the sink of the `LoadedModule` that is about to be made.
+    #[must_use]
+    pub fn module(&self, module: &Module) -> Arc<ModuleTiers> {
+        let id = self.shared.next_module.fetch_add(1, Ordering::Relaxed);
+        ModuleTiers::new(&self.shared, ModuleId(id), module.env())
+    }
+
+    /// The pool for work that the host waits for (validation, compiling ahead), with
+    /// [`TieringOptions::threads`] threads; none when that is 1 or the system gives no threads: then
+    /// the calling thread does it all.
+    #[must_use]
+    pub fn front_pool(&self) -> Option<Arc<ThreadPool>> {
+        self.shared.front_pool().cloned()
+    }
+
+    /// Numbers since the manager was made.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let shared = &self.shared;
+        shared.events.counters.snapshot(shared.pool.len())
+    }
+
+    /// Waits until no job is queued or running: for tests and tools, which never wait for time. Not
+    /// to be called by an event sink.
+    pub fn drain(&self) {
+        self.shared.pool.drain();
+    }
+}
+
+/// What the manager shares with its modules.
+pub(crate) struct Shared {
+    pub(crate) options: TieringOptions,
+    pub(crate) baseline: Arc<dyn Compiler>,
+    pub(crate) optimizing: Arc<dyn Compiler>,
+    pub(crate) events: Events,
+    pub(crate) calibration: Calibration,
+    pub(crate) pool: Pool,
+    /// Set when a tier-up found the code space full: requests are refused until a module is
+    /// dropped and gives code back.
+    pub(crate) code_space_full: AtomicBool,
+    front: OnceLock<Option<Arc<ThreadPool>>>,
+    spare: Mutex<Vec<Box<dyn CompilerWorker>>>,
+    next_module: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn front_pool(&self) -> Option<&Arc<ThreadPool>> {
+        let threads = self.options.threads.get();
+        if threads == 1 {
+            return None;
+        }
+        let options = PoolOptions {
+            name: "upshift-front",
+            threads,
+            stack_bytes: self.options.tuning.pool_stack_bytes,
+        };
+        let front = self.front.get_or_init(|| options.build().map(Arc::new));
+        front.as_ref()
+    }
+
+    /// Runs `work` with the scratch memory of a baseline compiler, from the last call if there is one.
+    pub(crate) fn with_baseline<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
+        let spare = self.spare().pop();
+        let mut scratch = Scratch::with_worker(Arc::clone(&self.baseline), spare);
+        let result = work(&mut scratch);
+        if let Some(worker) = scratch.into_worker() {
+            let mut spare = self.spare();
+            if spare.len() < self.options.tuning.kept_workers {
+                spare.push(worker);
+            }
+        }
+        result
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn CompilerWorker>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .field("events", &self.events)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,287 @@
+//! The tiers of one module: the state of each function, and the runtime's calls.
+
+use crate::events::{EventKind, ModuleId};
+use crate::first::Place;
+use crate::manager::Shared;
+use crate::policy::Counting;
+use crate::state::{FuncState, StateCell};
+use crate::tuning::{Plan, Shape};
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::time::Instant;
+use upshift_abi::{SiteIndex, Tier};
+use upshift_module::{FuncIndex, ModuleEnv, ValidatedFunc};
+use upshift_runtime::{CodePtr, CounterReply, LoadedModule, TierError, TierErrorKind, TierSink};
+
+/// What the manager knows of one module.
+///
+/// The module owns it as its sink; jobs in the queue hold it weakly, and it takes them out of the
+/// queue when it goes.
+pub struct ModuleTiers {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) this: Weak<Self>,
+    id: ModuleId,
+    first_func: u32,
+    states: Box<[StateCell]>,
+    /// Per function, the time that it will have spent in baseline code when its counter flips next,
+    /// in microseconds; 0 before the first flip. A lost update costs one flip.
+    armed_us: Box<[AtomicU32]>,
+    /// Per function, its calls so far; empty unless tier-up is scheduled by calls.
+    calls: Box<[AtomicU32]>,
+    /// The module, once a function of it was called.
+    loaded: OnceLock<Weak<LoadedModule>>,
+    /// Callers that wait for a first compile: the states are what they wait for.
+    pub(crate) waiting: Mutex<()>,
+    pub(crate) first_done: Condvar,
+}
+
+impl ModuleTiers {
+    pub(crate) fn new(shared: &Arc<Shared>, id: ModuleId, env: &ModuleEnv) -> Arc<Self> {
+        let count = env.defined_func_count();
+        shared.events.counters.loaded(count);
+        let zeros = |count: u32| (0..count).map(|_| AtomicU32::new(0)).collect();
+        let scheduled = shared.options.tier_up_after.is_some();
+        Arc::new_cyclic(|this| Self {
+            shared: Arc::clone(shared),
+            this: this.clone(),
+            id,
+            first_func: env.imported_funcs,
+            states: (0..count).map(|_| StateCell::new()).collect(),
+            armed_us: zeros(if scheduled { 0 } else { count }),
+            calls: zeros(if scheduled { count } else { 0 }),
+            loaded: OnceLock::new(),
+            waiting: Mutex::new(()),
+            first_done: Condvar::new(),
+        })
+    }
+
+    /// The module's number in its engine, as events name it.
+    #[must_use]
+    pub fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    /// The state of a function; none for an import.
+    #[must_use]
+    pub fn state(&self, func: FuncIndex) -> Option<FuncState> {
+        self.cell(func).ok().map(StateCell::get)
+    }
+
+    /// Indices of the functions with a body.
+    pub(crate) fn funcs(&self) -> Range<u32> {
+        let count = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
+        self.first_func..self.first_func.saturating_add(count)
+    }
+
+    /// Index among the functions with a body.
+    ///
+    /// # Errors
+    /// `Internal` for an import: generated code asks for defined functions only.
+    pub(crate) fn defined(&self, func: FuncIndex) -> Result<u32, TierError> {
+        if self.funcs().contains(&func.0) {
+            return Ok(func.0 - self.first_func);
+        }
+        let message = format!("function {} has no body", func.0);
+        Err(TierError::new(TierErrorKind::Internal, message))
+    }
+
+    /// The state of a function.
+    ///
+    /// # Errors
+    /// As [`Self::defined`].
+    pub(crate) fn cell(&self, func: FuncIndex) -> Result<&StateCell, TierError> {
+        Ok(&self.states[self.defined(func)? as usize])
+    }
+
+    pub(crate) fn emit(&self, func: FuncIndex, kind: EventKind) {
+        self.shared.events.emit(self.id, func, kind);
+    }
+
+    pub(crate) fn failed(&self, func: FuncIndex, tier: Tier, error: &TierError) {
+        let kind = error.kind();
+        self.emit(func, EventKind::Failed { tier, kind });
+    }
+
+    /// Keeps a way back to the module, for requests that come without it.
+    pub(crate) fn remember(&self, loaded: &Arc<LoadedModule>) {
+        self.loaded.get_or_init(|| Arc::downgrade(loaded));
+    }
+
+    /// A counter flipped: what it is set to.
+    fn flip(&self, loaded: &Arc<LoadedModule>, func: FuncIndex, site: SiteIndex) -> i32 {
+        match self.shared.options.counting(func) {
+            Counting::Off | Counting::Poll => 0,
+            Counting::EverySite => {
+                self.scheduled(loaded, func, site);
+                0
+            }
+            Counting::Budget => match loaded.module().func(func) {
+                Some(body) => self.spend(loaded, body, site),
+                None => 0,
+            },
+        }
+    }
+
+    /// Counts calls, and tiers up at the one that the options name.
+    fn scheduled(&self, loaded: &Arc<LoadedModule>, func: FuncIndex, site: SiteIndex) {
+        if site != SiteIndex::ENTRY {
+            return;
+        }
+        let Some(calls) = self
+            .defined(func)
+            .ok()
+            .and_then(|defined| self.calls.get(defined as usize))
+        else {
+            return;
+        };
+        let call = calls.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        if Some(call) == self.shared.options.tier_up_after {
+            let started = Instant::now();
+            self.tier_up_now(loaded, func, site);
+            self.shared.events.counters.guest_waited(started.elapsed());
+        }
+    }
+
+    /// Steps 2 to 4: adds up the time, asks for the optimizing tier when the budget is used up, and
+    /// arms the counter for the next flip.
+    fn spend(&self, loaded: &Arc<LoadedModule>, body: ValidatedFunc<'_>, site: SiteIndex) -> i32 {
+        let func = body.index();
+        let shape = Shape::of(body);
+        let plan = self.plan(shape);
+        let Some((state, armed)) = self.counted(func) else {
+            return 0;
+        };
+        let total_us = armed.load(Ordering::Relaxed).max(plan.span_us);
+        let required_us = self.required_us(&plan);
+        let next_us = match state {
+            FuncState::Baseline if total_us < required_us => required_us - total_us,
+            FuncState::Baseline => {
+                let priority = self.shared.options.tuning.priority(shape, total_us);
+                let request = (Some(site), priority);
+                self.request(&Arc::downgrade(loaded), func, shape, request);
+                self.in_flight_us(&plan, site)
+            }
+            FuncState::Queued => {
+                self.raise(func, self.shared.options.tuning.priority(shape, total_us));
+                self.in_flight_us(&plan, site)
+            }
+            FuncState::Compiling => self.in_flight_us(&plan, site),
+            // Loops that were entered before go on in the baseline code, and still look for
+            // interrupts. (Lazy: another instance's code cannot have counted, but it does no harm.)
+            FuncState::Lazy
+            | FuncState::CompilingFirst
+            | FuncState::Optimized
+            | FuncState::Failed => plan.span_us,
+        };
+        let next_us = next_us.min(plan.span_us);
+        armed.store(total_us.saturating_add(next_us), Ordering::Relaxed);
+        plan.rearm(next_us)
+    }
+
+    /// Time to the next flip while the function is queued or compiled: a loop comes by often, so
+    /// that it can be entered in the middle as soon as there is code for that.
+    fn in_flight_us(&self, plan: &Plan, site: SiteIndex) -> u32 {
+        if site == SiteIndex::ENTRY {
+            plan.span_us
+        } else {
+            self.shared.options.tuning.poll_us.max(1)
+        }
+    }
+
+    fn plan(&self, shape: Shape) -> Plan {
+        let options = &self.shared.options;
+        options.tuning.budget_plan(shape, options.interruption)
+    }
+
+    fn required_us(&self, plan: &Plan) -> u32 {
+        let pool = &self.shared.pool;
+        self.shared
+            .calibration
+            .required_us(plan, pool.backlog_us(), pool.workers())
+    }
+
+    fn counted(&self, func: FuncIndex) -> Option<(FuncState, &AtomicU32)> {
+        let defined = self.defined(func).ok()? as usize;
+        Some((self.states[defined].get(), self.armed_us.get(defined)?))
+    }
+
+    /// Folds the counter of an instance that goes away into the module's time.
+    fn fold(&self, loaded: &LoadedModule, func: FuncIndex, counter: i32) {
+        if self.shared.options.counting(func) != Counting::Budget {
+            return;
+        }
+        let (Some(body), Some((state, armed))) = (loaded.module().func(func), self.counted(func))
+        else {
+            return;
+        };
+        let shape = Shape::of(body);
+        let plan = self.plan(shape);
+        let armed_us = armed.load(Ordering::Relaxed).max(plan.span_us);
+        let spent_us = armed_us - plan.left_us(counter).min(armed_us);
+        armed.store(spent_us.saturating_add(plan.span_us), Ordering::Relaxed);
+        if state == FuncState::Baseline
+            && spent_us >= self.required_us(&plan)
+            && let Some(module) = self.loaded.get()
+        {
+            let priority = self.shared.options.tuning.priority(shape, spent_us);
+            self.request(module, func, shape, (None, priority));
+        }
+    }
+}
+
+impl TierSink for ModuleTiers {
+    fn compile_first(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        func: FuncIndex,
+    ) -> Result<CodePtr, TierError> {
+        let started = Instant::now();
+        self.remember(loaded);
+        let result = self.first_code(loaded, func, &mut Place::Guest);
+        self.shared.events.counters.guest_waited(started.elapsed());
+        if result.is_ok() {
+            self.queue_at_once(loaded, func);
+        }
+        result
+    }
+
+    fn counter_overflow(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        func: FuncIndex,
+        site: SiteIndex,
+    ) -> CounterReply {
+        CounterReply {
+            rearm: self.flip(loaded, func, site),
+            osr_entry: None,
+        }
+    }
+
+    fn instance_dropped(&self, loaded: &LoadedModule, counters: &mut dyn Iterator<Item = i32>) {
+        for (func, counter) in self.funcs().zip(counters) {
+            if counter > 0 {
+                self.fold(loaded, FuncIndex(func), counter);
+            }
+        }
+    }
+}
+
+impl Drop for ModuleTiers {
+    fn drop(&mut self) {
+        self.shared.pool.remove_module(self.id);
+        // The module has given its code back: there may be room again.
+        self.shared.code_space_full.store(false, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for ModuleTiers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModuleTiers")
+            .field("id", &self.id)
+            .field("first_func", &self.first_func)
+            .field("funcs", &self.states.len())
+            .finish_non_exhaustive()
+    }
+}
