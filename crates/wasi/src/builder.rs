@@ -6,15 +6,17 @@ use crate::dir::{HostDir, LastOpened};
 use crate::file::HostFile;
 use crate::pipe::{Input, Output};
 use crate::ready::Ready;
+use crate::socket::HostSocket;
 use rustix::fd::AsFd;
 use std::path::Path;
 use upshift::{Context as _, Error, ErrorKind};
 use wasi_common::file::FileAccessMode;
-use wasi_common::sync::{Dir, ambient_authority, clocks_ctx, random_ctx, sched_ctx};
+use wasi_common::sync::net::Socket;
+use wasi_common::sync::{Dir, TcpListener, ambient_authority, clocks_ctx, random_ctx, sched_ctx};
 use wasi_common::{StringArrayError, Table, WasiFile};
 
-/// The descriptor of the first directory, after the standard streams.
-const FIRST_DIR: u32 = 3;
+/// The first descriptor after the standard streams.
+const FIRST_OPENED: u32 = 3;
 
 /// Where a standard stream leads.
 #[derive(Default)]
@@ -49,6 +51,7 @@ pub struct WasiCtxBuilder {
     stdout: Stream<Output>,
     stderr: Stream<Output>,
     dirs: Vec<(Dir, String)>,
+    listeners: Vec<std::net::TcpListener>,
 }
 
 impl WasiCtxBuilder {
@@ -138,6 +141,13 @@ impl WasiCtxBuilder {
         Ok(self)
     }
 
+    /// Gives the guest a socket that listens, to accept connections from. It gets a number after the
+    /// ones of all directories.
+    pub fn preopened_listener(&mut self, listener: std::net::TcpListener) -> &mut Self {
+        self.listeners.push(listener);
+        self
+    }
+
     /// Builds the context, and leaves the builder as a new one.
     ///
     /// # Errors
@@ -152,6 +162,7 @@ impl WasiCtxBuilder {
             stdout,
             stderr,
             dirs,
+            listeners,
         } = std::mem::take(self);
         let streams = [
             open(stdin, Input::default, std::io::stdin())?,
@@ -173,11 +184,19 @@ impl WasiCtxBuilder {
             descriptors.insert(fd, Kind::File(stream.ready));
         }
         let last_opened = LastOpened::default();
-        for (fd, (dir, guest)) in (FIRST_DIR..).zip(dirs) {
+        let mut fds = FIRST_OPENED..;
+        for ((dir, guest), fd) in dirs.into_iter().zip(&mut fds) {
             let dir = wasi_common::sync::dir::Dir::from_cap_std(dir);
             let dir = HostDir::new(dir, last_opened.clone());
             provider.insert_dir(fd, Box::new(dir), guest.into());
             descriptors.insert(fd, Kind::Dir);
+        }
+        for (listener, fd) in listeners.into_iter().zip(&mut fds) {
+            let listener = Socket::from(TcpListener::from_std(listener));
+            let socket = HostSocket::new(listener.into(), last_opened.clone())
+                .map_err(|_| Error::with_kind(ErrorKind::Io, "listening socket"))?;
+            descriptors.insert(fd, Kind::File(Box::new(socket.polled())));
+            provider.insert_file(fd, Box::new(socket), FileAccessMode::all());
         }
         Ok(WasiCtx::new(provider, descriptors, last_opened))
     }

@@ -349,15 +349,23 @@ impl WasiCtx {
             return Err(Errno::NOTCAPABLE.into());
         }
         forward(&mut self.provider, Function::PathOpen, args.0, memory)?;
-        let fd = guest::read_u32(memory, args.word(8))?;
-        match self.last_opened.take() {
-            Some(Opened::File(file)) => {
-                self.descriptors
-                    .insert_child(fd, Kind::File(Box::new(file)), removed);
-            }
-            Some(Opened::Dir) => self.descriptors.insert_child(fd, Kind::Dir, removed),
-            None => {}
-        }
+        self.add_opened(args.word(8), removed, memory)
+    }
+
+    /// Adds what the provider has just opened, by the number that it has written behind `pointer`.
+    fn add_opened(
+        &mut self,
+        pointer: u32,
+        removed: Rights,
+        memory: &mut [u8],
+    ) -> Result<(), Failure> {
+        let fd = guest::read_u32(memory, pointer)?;
+        let kind = match self.last_opened.take() {
+            Some(Opened::File(file)) => Kind::File(file),
+            Some(Opened::Dir) => Kind::Dir,
+            None => return Ok(()),
+        };
+        self.descriptors.insert_child(fd, kind, removed);
         Ok(())
     }
 
@@ -384,7 +392,11 @@ impl WasiCtx {
         if matches!(function, Function::SockRecv | Function::SockSend) {
             return self.vectored(function, args, memory);
         }
-        forward(&mut self.provider, function, args.0, memory)
+        forward(&mut self.provider, function, args.0, memory)?;
+        if function == Function::SockAccept {
+            self.add_opened(args.word(2), Rights::default(), memory)?;
+        }
+        Ok(())
     }
 }
 

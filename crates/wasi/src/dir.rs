@@ -1,6 +1,7 @@
 //! Open host directories: the provider's directory, with the gaps closed.
 
 use crate::file::{HostFile, known_times};
+use crate::ready::Ready;
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,19 +10,19 @@ use wasi_common::file::{FdFlags, Filestat, OFlags};
 use wasi_common::sync::dir::{Dir, OpenResult as HostOpenResult};
 use wasi_common::{Error, SystemTimeSpec, WasiDir};
 
-/// What the last `path_open` opened. The provider's table gives out a number only; this is how the
+/// What the last `path_open` or `sock_accept` opened. The provider's table gives out a number only; this is how the
 /// adapter learns what is behind it.
 #[derive(Clone, Default)]
 pub(crate) struct LastOpened(Arc<Mutex<Option<Opened>>>);
 
-/// A file or a directory.
+/// A file or a socket, or a directory.
 pub(crate) enum Opened {
-    File(HostFile),
+    File(Box<dyn Ready>),
     Dir,
 }
 
 impl LastOpened {
-    fn put(&self, opened: Opened) {
+    pub(crate) fn put(&self, opened: Opened) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
     }
 
@@ -70,7 +71,7 @@ impl WasiDir for HostDir {
         match opened {
             HostOpenResult::File(file) => {
                 let file = HostFile::new(file, fdflags.contains(FdFlags::APPEND))?;
-                self.last_opened.put(Opened::File(file.clone()));
+                self.last_opened.put(Opened::File(Box::new(file.clone())));
                 Ok(OpenResult::File(Box::new(file)))
             }
             HostOpenResult::Dir(dir) => {

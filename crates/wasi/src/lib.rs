@@ -32,6 +32,7 @@ mod preview1;
 mod provider;
 mod ready;
 mod rights;
+mod socket;
 
 pub use builder::WasiCtxBuilder;
 pub use context::WasiCtx;

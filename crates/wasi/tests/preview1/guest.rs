@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use upshift_wasi::{Function, Preview1 as _, Stop, WasiCtx, WasiCtxBuilder};
 
 pub(crate) const SUCCESS: u32 = 0;
+pub(crate) const AGAIN: u32 = 6;
 pub(crate) const BADF: u32 = 8;
 pub(crate) const EXIST: u32 = 20;
 pub(crate) const FAULT: u32 = 21;
@@ -215,6 +216,17 @@ impl Guest {
             self.u64_at(RESULT + 8),
             self.u64_at(RESULT + 16),
         ))
+    }
+
+    /// `poll_oneoff` of reading from one descriptor: the event's errno and readable bytes.
+    pub(crate) fn poll_read(&mut self, fd: u64) -> Result<(u32, u64), u32> {
+        let mut subscription = [0; 48];
+        subscription[8] = 1;
+        subscription[16..24].copy_from_slice(&fd.to_le_bytes());
+        self.write(DATA, &subscription);
+        self.size_of(Function::PollOneoff, &[DATA, BUFFER, 1, RESULT], RESULT)?;
+        let errno = self.u32_at(BUFFER + 8) & 0xffff;
+        Ok((errno, self.u64_at(BUFFER + 16)))
     }
 
     /// Calls a function that gives a size behind `pointer`.
