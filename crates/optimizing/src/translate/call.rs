@@ -116,6 +116,7 @@ impl Translator<'_, '_> {
         args.extend(area);
         let first = self.scratch.stack.len() - func_type.params().len();
         args.extend(self.scratch.stack.drain(first..));
+        self.operands += args.len();
 
         let call = match callee {
             Callee::Defined(func) => {

@@ -12,14 +12,11 @@ use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, InstBuilder as _, JumpTableData, Value, types,
 };
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::mem::offset_of;
-use upshift_abi::{CompileError, CompileErrorKind, ResultLoc, StoreContext, TrapCode, VmContext};
+use upshift_abi::{ResultLoc, StoreContext, TrapCode, VmContext};
 use upshift_module::ValType;
 use upshift_module::ops::{BlockType, BrTable, ControlOp};
-
-/// Cranelift numbers virtual registers with 21 bits and values come before them; a function beyond this, in
-/// practice a hostile one, is refused while it is still cheap to do so.
-const VALUES_MAX: usize = 4 << 20;
 
 /// An open block.
 pub(super) struct Frame {
@@ -83,10 +80,9 @@ type Args = SmallVec<[BlockArg; 8]>;
 
 impl<'a> Translator<'a, '_> {
     /// A control operator; the only category that also sees unreachable code.
-    pub(super) fn control(&mut self, op: &ControlOp<'_>) -> Result<(), CompileError> {
+    pub(super) fn control(&mut self, op: &ControlOp<'_>) {
         if !self.reachable {
-            self.skip(op);
-            return Ok(());
+            return self.skip(op);
         }
         match op {
             ControlOp::Unreachable => {
@@ -112,13 +108,6 @@ impl<'a> Translator<'a, '_> {
                 self.reachable = false;
             }
         }
-        if self.builder.func.dfg.num_values() > VALUES_MAX {
-            return Err(CompileError::new(
-                CompileErrorKind::Limit,
-                "the function has too many values",
-            ));
-        }
-        Ok(())
     }
 
     /// Unreachable code: only what opens and closes blocks matters.
@@ -153,6 +142,7 @@ impl<'a> Translator<'a, '_> {
         let header = self.block_of(types);
         let args = self.top(types.len());
         self.builder.ins().jump(header, &args);
+        self.open_loops += 1;
         self.open(FrameKind::Loop { header }, ty);
         self.builder.switch_to_block(header);
         let height = self.scratch.stack.len() - types.len();
@@ -193,6 +183,7 @@ impl<'a> Translator<'a, '_> {
         scratch
             .if_params
             .extend_from_slice(&scratch.stack[height..]);
+        self.operands += self.scratch.stack.len() - height;
         self.builder.switch_to_block(first);
     }
 
@@ -236,6 +227,7 @@ impl<'a> Translator<'a, '_> {
             FrameKind::Block => self.close(height),
             FrameKind::Loop { header } => {
                 self.builder.seal_block(header);
+                self.open_loops -= 1;
                 self.close(height);
             }
             FrameKind::If { second, params } => {
@@ -283,7 +275,7 @@ impl<'a> Translator<'a, '_> {
     /// that a table of thousands of targets does not repeat them.
     fn branch_table(&mut self, table: &BrTable<'_>) {
         let index = self.pop();
-        let mut relays: Vec<(u32, Block)> = Vec::new();
+        let mut relays = BTreeMap::new();
         let default = self.table_target(table.default(), &mut relays);
         let targets: Vec<BlockCall> = table
             .targets()
@@ -302,25 +294,27 @@ impl<'a> Translator<'a, '_> {
         self.reachable = false;
     }
 
-    fn table_target(&mut self, depth: u32, relays: &mut Vec<(u32, Block)>) -> BlockCall {
-        let (target, args) = self.label(depth);
-        let target = if args.is_empty() {
+    fn table_target(&mut self, depth: u32, relays: &mut BTreeMap<u32, Block>) -> BlockCall {
+        let (target, arity) = self.target(depth);
+        let target = if arity == 0 {
             target
         } else {
-            match relays.iter().find(|(known, _)| *known == depth) {
-                Some(&(_, relay)) => relay,
-                None => {
-                    let relay = self.builder.create_block();
-                    relays.push((depth, relay));
-                    relay
-                }
-            }
+            let builder = &mut self.builder;
+            *relays
+                .entry(depth)
+                .or_insert_with(|| builder.create_block())
         };
         self.builder.func.dfg.block_call(target, &[])
     }
 
     /// Target of a branch and the operands it takes along, which stay on the stack.
     fn label(&mut self, depth: u32) -> (Block, Args) {
+        let (target, arity) = self.target(depth);
+        (target, self.top(arity))
+    }
+
+    /// Target of a branch and how many operands it takes.
+    fn target(&mut self, depth: u32) -> (Block, usize) {
         let at = self.scratch.frames.len() - 1 - depth as usize;
         let types = self.label_types(at);
         let frame = &self.scratch.frames[at];
@@ -333,7 +327,7 @@ impl<'a> Translator<'a, '_> {
                 exit
             }
         };
-        (target, self.top(types.len()))
+        (target, types.len())
     }
 
     fn label_types(&self, at: usize) -> Types<'a> {
@@ -379,7 +373,8 @@ impl<'a> Translator<'a, '_> {
         self.scratch.stack.extend_from_slice(params);
     }
 
-    fn top(&self, count: usize) -> Args {
+    fn top(&mut self, count: usize) -> Args {
+        self.operands += count;
         let stack = &self.scratch.stack;
         let operands = &stack[stack.len() - count..];
         operands.iter().map(|&value| value.into()).collect()

@@ -73,6 +73,7 @@ pub(crate) fn translate(
         translator.builder.set_srcloc(place);
         if translator.reachable || matches!(op, Op::Control(_)) {
             translator.op(&op)?;
+            translator.check_size()?;
         }
     }
     translator.builder.finalize(isa.frontend_config());
@@ -142,7 +143,7 @@ impl Translator<'_, '_> {
     /// Translates one operator, which is reachable unless it is structured control.
     fn op(&mut self, op: &Op<'_>) -> Result<(), CompileError> {
         match op {
-            Op::Control(op) => return self.control(op),
+            Op::Control(op) => self.control(op),
             Op::Call(op) => self.call(*op),
             Op::Parametric(op) => self.parametric(*op),
             Op::Variable(op) => self.variable(*op),

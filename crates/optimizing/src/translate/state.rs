@@ -11,8 +11,14 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::FunctionBuilder;
 use std::collections::HashMap;
 use upshift_abi::layout::Place;
-use upshift_abi::{CompileEnv, Libcall};
+use upshift_abi::{CompileEnv, CompileError, CompileErrorKind, Libcall};
 use upshift_module::{FuncIndex, TypeIndex, ValType, ValidatedFunc};
+
+/// Values of a function, and operands of its branches and calls. SSA form of a hostile body can be quadratic in it: parameters for
+/// thousands of locals at each of thousands of joins. Cranelift itself ends at 2^21 virtual registers.
+const SIZE_MAX: usize = 4 << 20;
+/// Loops in loops. Cranelift's dominator trees take time in the square of it: 10 ms here, 3 s at 32,000.
+const LOOP_DEPTH_MAX: u32 = 2_000;
 
 /// Memory that is kept from function to function.
 #[derive(Default)]
@@ -59,6 +65,10 @@ pub(super) struct Translator<'a, 'f> {
     pub(super) reachable: bool,
     /// Blocks opened since code became unreachable.
     pub(super) skipped_blocks: u32,
+    /// Operands of branches and calls so far.
+    pub(super) operands: usize,
+    /// Loops around the next operator.
+    pub(super) open_loops: u32,
     /// Loops translated so far that test for interrupts.
     pub(super) loops: i32,
     /// Where callees put results beyond the registers; one area for all calls, as large as the largest.
@@ -83,9 +93,28 @@ impl<'a, 'f> Translator<'a, 'f> {
             scratch,
             reachable: true,
             skipped_blocks: 0,
+            operands: 0,
+            open_loops: 0,
             loops: 0,
             result_area: None,
         }
+    }
+
+    /// Refuses what would take Cranelift out of proportion to the body, while that is still cheap.
+    pub(super) fn check_size(&self) -> Result<(), CompileError> {
+        if self.builder.func.dfg.num_values() + self.operands > SIZE_MAX {
+            return Err(CompileError::new(
+                CompileErrorKind::Limit,
+                "the function has too many values",
+            ));
+        }
+        if self.open_loops > LOOP_DEPTH_MAX {
+            return Err(CompileError::new(
+                CompileErrorKind::Limit,
+                "the function nests too many loops",
+            ));
+        }
+        Ok(())
     }
 
     /// Pushes an operand that is no fresh reference.

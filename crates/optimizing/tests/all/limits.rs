@@ -47,6 +47,10 @@ fn nests() -> Vec<Case> {
         ("nested blocks", nested("block\n", "end\n", 20_000)),
         ("nested loops", nested("loop\n", "end\n", 1_000)),
         (
+            "loops nested beyond the limit",
+            nested("loop\n", "end\n", 3_000),
+        ),
+        (
             "nested ifs",
             nested("local.get 0 if\n", "else nop end\n", 5_000),
         ),
@@ -76,6 +80,15 @@ fn lists() -> Vec<Case> {
             format!(
                 "(module (func (param i32) (local {}) loop local.get 0 br_if 0 end local.get 40000 drop))",
                 "i64 ".repeat(49_000)
+            ),
+        ),
+        (
+            "many locals across many loops",
+            format!(
+                "(module (func (param i32) (local {}) {} {}))",
+                "i64 ".repeat(20_000),
+                "loop local.get 0 br_if 0 end\n".repeat(1_000),
+                repeat(20_000, |at| format!("local.get {} drop\n", at + 1))
             ),
         ),
         (
