@@ -3,7 +3,7 @@
 //! Every call goes through the same steps:
 //!
 //! 1. the pointers behind which results are written must lie in the guest's memory, so that no effect
-//!    happens whose result the guest never learns;
+//!    happens whose result the guest never learns, and paths must not be too long;
 //! 2. rights that the guest has given up are refused;
 //! 3. the function runs: in the adapter where the provider falls short, else in the provider;
 //! 4. the adapter's descriptor table follows what has happened.
@@ -20,6 +20,8 @@ use crate::provider::forward;
 use crate::rights::Rights;
 use rustix::fs::FallocateFlags;
 
+/// Bytes of the longest path on the host, with its final zero; the provider copies paths whatever their length.
+const PATH_BYTES_MAX: u32 = 4096;
 /// Bytes of an `fdstat` record.
 const FDSTAT_BYTES: usize = 24;
 /// `filetype.block_device`
@@ -105,6 +107,11 @@ impl WasiCtx {
     ) -> Result<(), Failure> {
         for &(index, bytes) in function.out() {
             guest::slice(memory, args.word(index), bytes.into())?;
+        }
+        for &index in function.paths() {
+            if args.word(index + 1) >= PATH_BYTES_MAX {
+                return Err(Errno::NAMETOOLONG.into());
+            }
         }
         for &(index, right) in function.needs() {
             if self.descriptors.lacks(args.word(index), right) {

@@ -25,6 +25,7 @@ define_errnos! {
     ILSEQ = 25, "The bytes are not UTF-8.";
     INVAL = 28, "An argument is invalid.";
     IO = 29, "Input or output failed.";
+    NAMETOOLONG = 37, "A path is too long.";
     NODEV = 43, "There is no such device.";
     NOEXEC = 45, "The executable format is wrong.";
     NOLCK = 46, "There are no locks left.";

@@ -76,7 +76,8 @@ fn low_word(arg: u64) -> i32 {
 }
 
 macro_rules! define_dispatch {
-    ($($variant:ident = $name:ident($($param:ident),*) needs [$($needs:tt)*] out [$($out:tt)*];)*) => {
+    ($($variant:ident = $name:ident($($param:ident),*)
+        needs [$($needs:tt)*] out [$($out:tt)*] paths [$($paths:tt)*];)*) => {
         fn dispatch(
             provider: &mut WasiCtx,
             function: Function,

@@ -1,6 +1,8 @@
 //! Paths that lead out of a preopened directory are refused, by every function that takes one.
 
-use crate::guest::{BUFFER, CREATING, DIR, Guest, ILSEQ, Open, PERM, READING, RESULT, SUCCESS};
+use crate::guest::{
+    BUFFER, CREATING, DIR, Guest, ILSEQ, MEMORY, NAMETOOLONG, Open, PERM, READING, RESULT, SUCCESS,
+};
 use upshift_wasi::Function;
 
 /// A guest whose directory has a sibling with a file, and links that lead there.
@@ -120,8 +122,15 @@ fn odd_paths_are_errors() {
     for path in ["", "\0", "file\0", "sub\0/../..", "sub/\0"] {
         assert!(guest.try_open(DIR, path, READING).is_err(), "{path:?}");
     }
-    assert!(guest.try_open(DIR, &"x".repeat(5000), READING).is_err());
-    assert!(guest.try_open(DIR, &"x/".repeat(4000), READING).is_err());
+    for length in [256, 4095, 4096, 8000] {
+        let path = "x".repeat(length);
+        assert_eq!(guest.try_open(DIR, &path, READING), Err(NAMETOOLONG));
+    }
+    let deep = ["sub/", &"./".repeat(2000)].concat();
+    assert!(guest.try_open(DIR, &deep, READING).is_ok());
+    // The path would be the whole memory.
+    let args = [DIR, 1, 0, MEMORY, 0, 0, 0, 0, RESULT];
+    assert_eq!(guest.call(Function::PathOpen, &args), NAMETOOLONG);
     guest.write(BUFFER, b"\xff\xfe");
     let args = [DIR, 1, BUFFER, 2, 0, 0, 0, 0, RESULT];
     assert_eq!(guest.call(Function::PathOpen, &args), ILSEQ);

@@ -12,6 +12,7 @@ pub(crate) const FAULT: u32 = 21;
 pub(crate) const ILSEQ: u32 = 25;
 pub(crate) const INVAL: u32 = 28;
 pub(crate) const ISDIR: u32 = 31;
+pub(crate) const NAMETOOLONG: u32 = 37;
 pub(crate) const NOENT: u32 = 44;
 pub(crate) const NOSPC: u32 = 51;
 pub(crate) const NOSYS: u32 = 52;
