@@ -201,105 +201,34 @@ mod tests {
         (Tier, Counting, bool),
     );
 
+    const ROWS: &[Row] = {
+        use Counting::{Budget, EverySite, Off, Poll};
+        use Tier::{Baseline as B, Optimizing as O};
+        use TierPolicy::{Baseline, Dynamic, Eager, Optimizing};
+        &[
+            (Dynamic, None, None, false, (B, Budget, false)),
+            (Eager, None, None, true, (B, Budget, true)),
+            (Baseline, None, None, false, (B, Off, false)),
+            (Baseline, None, None, true, (B, Poll, false)),
+            (Optimizing, None, None, false, (O, Off, false)),
+            (Optimizing, None, Some(B), true, (B, Poll, false)),
+            (Dynamic, Some(0), None, false, (O, EverySite, false)),
+            (Dynamic, Some(1), None, false, (B, EverySite, false)),
+            (Eager, Some(1), None, false, (B, EverySite, false)),
+            (Baseline, Some(1), None, false, (B, Off, false)),
+            (Eager, None, Some(B), false, (B, Off, false)),
+            (Baseline, None, Some(O), false, (O, Off, false)),
+        ]
+    };
+
     #[test]
     fn decisions() {
-        use Counting::{Budget, EverySite, Off, Poll};
-        use Tier::{Baseline, Optimizing};
-        let rows: &[Row] = &[
-            (
-                TierPolicy::Dynamic,
-                None,
-                None,
-                false,
-                (Baseline, Budget, false),
-            ),
-            (
-                TierPolicy::Eager,
-                None,
-                None,
-                true,
-                (Baseline, Budget, true),
-            ),
-            (
-                TierPolicy::Baseline,
-                None,
-                None,
-                false,
-                (Baseline, Off, false),
-            ),
-            (
-                TierPolicy::Baseline,
-                None,
-                None,
-                true,
-                (Baseline, Poll, false),
-            ),
-            (
-                TierPolicy::Optimizing,
-                None,
-                None,
-                false,
-                (Optimizing, Off, false),
-            ),
-            (
-                TierPolicy::Optimizing,
-                None,
-                Some(Baseline),
-                true,
-                (Baseline, Poll, false),
-            ),
-            (
-                TierPolicy::Dynamic,
-                Some(0),
-                None,
-                false,
-                (Optimizing, EverySite, false),
-            ),
-            (
-                TierPolicy::Dynamic,
-                Some(1),
-                None,
-                false,
-                (Baseline, EverySite, false),
-            ),
-            (
-                TierPolicy::Eager,
-                Some(1),
-                None,
-                false,
-                (Baseline, EverySite, false),
-            ),
-            (
-                TierPolicy::Baseline,
-                Some(1),
-                None,
-                false,
-                (Baseline, Off, false),
-            ),
-            (
-                TierPolicy::Eager,
-                None,
-                Some(Baseline),
-                false,
-                (Baseline, Off, false),
-            ),
-            (
-                TierPolicy::Baseline,
-                None,
-                Some(Optimizing),
-                false,
-                (Optimizing, Off, false),
-            ),
-        ];
-        for &(policy, tier_up_after, mask, interruption, expected) in rows {
+        for &(policy, tier_up_after, mask, interruption, expected) in ROWS {
+            let mask = TierMask::new(move |func| if func.0 == 0 { mask } else { None });
             let options = TieringOptions {
                 policy,
                 tier_up_after,
-                mask: Some(TierMask::new(
-                    move |func| {
-                        if func.0 == 0 { mask } else { None }
-                    },
-                )),
+                mask: Some(mask),
                 interruption,
                 ..TieringOptions::default()
             };
@@ -309,7 +238,7 @@ mod tests {
                 options.counting(func),
                 options.queues_at_once(func),
             );
-            assert_eq!(actual, expected, "{options:?} {mask:?}");
+            assert_eq!(actual, expected, "{options:?}");
         }
     }
 }

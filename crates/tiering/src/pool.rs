@@ -346,8 +346,13 @@ mod tests {
         let pool = pool(1);
         let gate = block(&pool);
         let (dropped, wait) = mpsc::channel::<()>();
-        pool.submit(key(1), 1, 1, Box::new(move |_, _| drop(dropped.send(()))))
-            .unwrap();
+        pool.submit(
+            key(1),
+            1,
+            1,
+            Box::new(move |_, _| dropped.send(()).unwrap()),
+        )
+        .unwrap();
         drop(pool);
         // The task was dropped unrun while the worker was still held.
         assert_eq!(wait.recv(), Err(mpsc::RecvError));

@@ -172,31 +172,25 @@ mod tests {
     use std::sync::atomic::AtomicU8;
     use upshift_abi::Tier;
 
-    /// A thread of the model: each runs its few steps, one atomic change per step.
+    /// A thread of the model: it runs its few steps, one atomic change per step.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-    enum Actor {
-        /// A first call; `tier` is what its compile gives, none a failure. Waits while busy.
-        Caller {
-            tier: Option<Tier>,
-            owns: bool,
-            done: bool,
-        },
+    struct Actor {
+        role: Role,
+        phase: Phase,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    enum Role {
+        /// A first call, and what its compile gives, none for a failure. Waits while busy.
+        Caller(Option<Tier>),
         /// A counter flip that asks for a job.
-        Flip { done: bool },
-        /// A worker that takes one job; `outcome` is how it ends. Waits while there is none.
-        Worker {
-            outcome: Outcome,
-            owns: bool,
-            done: bool,
-        },
-        /// A scheduled tier-up.
-        Now {
-            outcome: Outcome,
-            owns: bool,
-            done: bool,
-        },
+        Flip,
+        /// A worker that takes one job, and how that ends. Waits while there is none.
+        Worker(Outcome),
+        /// A scheduled tier-up, and how it ends.
+        Now(Outcome),
         /// The queue is cleared.
-        Clear { done: bool },
+        Clear,
     }
 
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -206,6 +200,14 @@ mod tests {
         Retry,
     }
 
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    enum Phase {
+        Start,
+        /// Compiling: it owns the function.
+        Owns,
+        Done,
+    }
+
     /// The whole model: the cell, and the actors.
     #[derive(Clone, PartialEq, Eq, Hash, Debug)]
     struct World {
@@ -213,133 +215,52 @@ mod tests {
         actors: Vec<Actor>,
     }
 
-    fn end(cell: &StateCell, outcome: Outcome) {
-        match outcome {
-            Outcome::Finish => cell.finish(),
-            Outcome::Fail => cell.fail(),
-            Outcome::Retry => cell.retry(),
-        }
-    }
-
-    /// One step of an actor, or none when it is done or waits.
-    fn step(cell: &StateCell, actor: Actor) -> Option<Actor> {
-        match actor {
-            Actor::Caller {
-                tier, owns: true, ..
-            } => {
-                match tier {
-                    Some(tier) => cell.finish_first(tier),
-                    None => cell.fail_first(),
-                }
-                Some(Actor::Caller {
-                    tier,
-                    owns: false,
-                    done: true,
-                })
-            }
-            Actor::Caller {
-                tier, done: false, ..
-            } => match cell.begin_first() {
-                First::Mine => Some(Actor::Caller {
-                    tier,
-                    owns: true,
-                    done: false,
-                }),
-                First::Ready => Some(Actor::Caller {
-                    tier,
-                    owns: false,
-                    done: true,
-                }),
+    /// The next phase of an actor after one step, or none when it is done or waits.
+    fn step(cell: &StateCell, actor: Actor) -> Option<Phase> {
+        match (actor.phase, actor.role) {
+            (Phase::Start, Role::Caller(_)) => match cell.begin_first() {
+                First::Mine => Some(Phase::Owns),
+                First::Ready => Some(Phase::Done),
                 First::Busy => None,
             },
-            Actor::Flip { done: false } => {
+            (Phase::Start, Role::Worker(_)) => cell.start().then_some(Phase::Owns),
+            (Phase::Start, Role::Now(_)) if cell.start_now() => Some(Phase::Owns),
+            (Phase::Start, Role::Flip) => {
                 cell.request();
-                Some(Actor::Flip { done: true })
+                Some(Phase::Done)
             }
-            Actor::Worker {
-                outcome,
-                owns: true,
-                ..
-            } => {
-                end(cell, outcome);
-                Some(Actor::Worker {
-                    outcome,
-                    owns: false,
-                    done: true,
-                })
-            }
-            Actor::Worker {
-                outcome,
-                done: false,
-                ..
-            } => cell.start().then_some(Actor::Worker {
-                outcome,
-                owns: true,
-                done: false,
-            }),
-            Actor::Now {
-                outcome,
-                owns: true,
-                ..
-            } => {
-                end(cell, outcome);
-                Some(Actor::Now {
-                    outcome,
-                    owns: false,
-                    done: true,
-                })
-            }
-            Actor::Now {
-                outcome,
-                done: false,
-                ..
-            } => {
-                let owns = cell.start_now();
-                Some(Actor::Now {
-                    outcome,
-                    owns,
-                    done: !owns,
-                })
-            }
-            Actor::Clear { done: false } => {
+            (Phase::Start, Role::Clear) => {
                 cell.unqueue();
-                Some(Actor::Clear { done: true })
+                Some(Phase::Done)
             }
-            Actor::Caller { .. }
-            | Actor::Flip { .. }
-            | Actor::Worker { .. }
-            | Actor::Now { .. }
-            | Actor::Clear { .. } => None,
+            (Phase::Owns, role) => {
+                match role {
+                    Role::Caller(Some(tier)) => cell.finish_first(tier),
+                    Role::Caller(None) => cell.fail_first(),
+                    Role::Worker(Outcome::Finish) | Role::Now(Outcome::Finish) => cell.finish(),
+                    Role::Worker(Outcome::Fail) | Role::Now(Outcome::Fail) => cell.fail(),
+                    Role::Worker(Outcome::Retry) | Role::Now(Outcome::Retry) => cell.retry(),
+                    Role::Flip | Role::Clear => unreachable!("they own nothing"),
+                }
+                Some(Phase::Done)
+            }
+            (Phase::Start, Role::Now(_)) => Some(Phase::Done),
+            (Phase::Done, _) => None,
         }
     }
 
     /// Checks S1 and S3 on a change of the whole world.
     fn check(before: &World, after: &World) {
-        let first = |w: &World| {
-            w.actors
-                .iter()
-                .filter(|a| matches!(a, Actor::Caller { owns: true, .. }))
+        let owners = |first: bool| {
+            let owning = after.actors.iter().filter(|a| a.phase == Phase::Owns);
+            owning
+                .filter(|a| matches!(a.role, Role::Caller(_)) == first)
                 .count()
         };
-        let optimizing = |w: &World| {
-            w.actors
-                .iter()
-                .filter(|a| {
-                    matches!(
-                        a,
-                        Actor::Worker { owns: true, .. } | Actor::Now { owns: true, .. }
-                    )
-                })
-                .count()
-        };
-        assert_eq!(
-            first(after),
-            usize::from(after.state == FuncState::CompilingFirst)
-        );
-        assert_eq!(
-            optimizing(after),
-            usize::from(after.state == FuncState::Compiling)
-        );
+        let compiling_first = after.state == FuncState::CompilingFirst;
+        let compiling = after.state == FuncState::Compiling;
+        assert_eq!(owners(true), usize::from(compiling_first), "{after:?}");
+        assert_eq!(owners(false), usize::from(compiling), "{after:?}");
         if before.state.has_code() {
             assert!(after.state.has_code(), "{before:?} -> {after:?}");
         }
@@ -349,12 +270,16 @@ mod tests {
     }
 
     /// Walks every interleaving and gives the states in which all is quiet.
-    fn explore(actors: Vec<Actor>) -> HashSet<FuncState> {
+    fn explore(roles: &[Role]) -> HashSet<FuncState> {
+        let start = |&role: &Role| Actor {
+            role,
+            phase: Phase::Start,
+        };
         let mut seen = HashSet::new();
         let mut quiet = HashSet::new();
         let mut open = vec![World {
             state: FuncState::Lazy,
-            actors,
+            actors: roles.iter().map(start).collect(),
         }];
         while let Some(world) = open.pop() {
             if !seen.insert(world.clone()) {
@@ -363,9 +288,9 @@ mod tests {
             let mut moved = false;
             for i in 0..world.actors.len() {
                 let cell = StateCell(AtomicU8::new(world.state as u8));
-                if let Some(actor) = step(&cell, world.actors[i]) {
+                if let Some(phase) = step(&cell, world.actors[i]) {
                     let mut next = world.clone();
-                    next.actors[i] = actor;
+                    next.actors[i].phase = phase;
                     next.state = cell.get();
                     check(&world, &next);
                     moved = true;
@@ -373,7 +298,7 @@ mod tests {
                 }
             }
             if !moved {
-                // Nobody waits for a first compile that no thread runs.
+                // Nobody waits for a compile that no thread runs.
                 assert!(world.state != FuncState::CompilingFirst, "{world:?}");
                 assert!(world.state != FuncState::Compiling, "{world:?}");
                 quiet.insert(world.state);
@@ -382,99 +307,58 @@ mod tests {
         quiet
     }
 
-    const fn caller(tier: Option<Tier>) -> Actor {
-        Actor::Caller {
-            tier,
-            owns: false,
-            done: false,
-        }
-    }
-
-    const fn worker(outcome: Outcome) -> Actor {
-        Actor::Worker {
-            outcome,
-            owns: false,
-            done: false,
-        }
-    }
-
-    const fn now(outcome: Outcome) -> Actor {
-        Actor::Now {
-            outcome,
-            owns: false,
-            done: false,
-        }
-    }
-
-    #[test]
-    fn every_interleaving_keeps_the_invariants() {
+    /// Who takes part, and the states that this may end in.
+    const ROWS: &[(&[Role], &[FuncState])] = {
         use FuncState::{Baseline, Failed, Lazy, Optimized, Queued};
-        const BASE: Actor = caller(Some(Tier::Baseline));
-        const FLIP: Actor = Actor::Flip { done: false };
-        const CLEAR: Actor = Actor::Clear { done: false };
-        let rows: &[(&[Actor], &[FuncState])] = &[
-            (&[caller(None), caller(None)], &[Lazy]),
-            (&[BASE, caller(None), BASE], &[Baseline]),
+        use Outcome::{Fail, Finish, Retry};
+        use Role::{Caller, Clear, Flip, Now, Worker};
+        const BASE: Role = Caller(Some(Tier::Baseline));
+        const TOP: Role = Caller(Some(Tier::Optimizing));
+        const BAD: Role = Caller(None);
+        &[
+            (&[BAD, BAD], &[Lazy]),
+            (&[BASE, BAD, BASE], &[Baseline]),
+            (&[TOP, BASE], &[Optimized, Baseline]),
             (
-                &[caller(Some(Tier::Optimizing)), BASE],
-                &[Optimized, Baseline],
-            ),
-            (
-                &[
-                    BASE,
-                    BASE,
-                    FLIP,
-                    FLIP,
-                    worker(Outcome::Finish),
-                    worker(Outcome::Finish),
-                ],
+                &[BASE, BASE, Flip, Flip, Worker(Finish), Worker(Finish)],
                 &[Baseline, Optimized],
             ),
             (
-                &[BASE, FLIP, FLIP, CLEAR, worker(Outcome::Fail)],
-                &[Baseline, Queued, Failed],
+                &[BASE, Flip, Flip, Clear, Worker(Fail)],
+                &[Baseline, Failed],
             ),
             (
-                &[
-                    BASE,
-                    FLIP,
-                    FLIP,
-                    worker(Outcome::Retry),
-                    worker(Outcome::Finish),
-                ],
+                &[BASE, Flip, Flip, Worker(Retry), Worker(Finish)],
                 &[Baseline, Optimized],
             ),
             (
-                &[
-                    BASE,
-                    caller(None),
-                    FLIP,
-                    now(Outcome::Finish),
-                    now(Outcome::Fail),
-                    CLEAR,
-                ],
+                &[BASE, BAD, Flip, Now(Finish), Now(Fail), Clear],
                 &[Baseline, Queued, Optimized, Failed],
             ),
             (
                 &[
                     BASE,
-                    FLIP,
-                    now(Outcome::Retry),
-                    worker(Outcome::Finish),
-                    worker(Outcome::Retry),
-                    FLIP,
-                    CLEAR,
+                    Flip,
+                    Now(Retry),
+                    Worker(Finish),
+                    Worker(Retry),
+                    Flip,
+                    Clear,
                 ],
-                &[Baseline, Queued, Optimized],
+                &[Baseline, Optimized],
             ),
-        ];
-        for (actors, expected) in rows {
-            let quiet = explore(actors.to_vec());
+        ]
+    };
+
+    #[test]
+    fn every_interleaving_keeps_the_invariants() {
+        for (roles, expected) in ROWS {
+            let quiet = explore(roles);
             for state in &quiet {
-                assert!(expected.contains(state), "{actors:?} ended in {state:?}");
+                assert!(expected.contains(state), "{roles:?} ended in {state:?}");
             }
             for state in *expected {
-                assert!(quiet.contains(state), "{actors:?} never ended in {state:?}");
+                assert!(quiet.contains(state), "{roles:?} never ended in {state:?}");
             }
         }
     }
