@@ -154,10 +154,12 @@ impl ModuleTiers {
             return 0;
         };
         let total_us = armed.load(Ordering::Relaxed).max(plan.span_us);
-        let required_us = self.required_us(&plan);
         let next_us = match state {
-            FuncState::Baseline if total_us < required_us => required_us - total_us,
             FuncState::Baseline => {
+                let missing_us = self.required_us(&plan).saturating_sub(total_us);
+                if missing_us > 0 {
+                    return arm(armed, &plan, total_us, missing_us);
+                }
                 let priority = self.shared.options.tuning.priority(shape, total_us);
                 let request = (Some(site), priority);
                 self.request(&Arc::downgrade(loaded), func, shape, request);
@@ -175,9 +177,7 @@ impl ModuleTiers {
             | FuncState::Optimized
             | FuncState::Failed => plan.span_us,
         };
-        let next_us = next_us.min(plan.span_us);
-        armed.store(total_us.saturating_add(next_us), Ordering::Relaxed);
-        plan.rearm(next_us)
+        arm(armed, &plan, total_us, next_us)
     }
 
     /// Time to the next flip while the function is queued or compiled: a loop comes by often, so
@@ -229,6 +229,13 @@ impl ModuleTiers {
             self.request(module, func, shape, (None, priority));
         }
     }
+}
+
+/// Arms a counter for the next flip, after `next_us` or one span.
+fn arm(armed: &AtomicU32, plan: &Plan, total_us: u32, next_us: u32) -> i32 {
+    let next_us = next_us.min(plan.span_us);
+    armed.store(total_us.saturating_add(next_us), Ordering::Relaxed);
+    plan.rearm(next_us)
 }
 
 impl TierSink for ModuleTiers {

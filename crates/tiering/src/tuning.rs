@@ -6,7 +6,7 @@
 //! must be seen in time; a function that flips below its budget is armed again for the rest.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use upshift_module::ValidatedFunc;
+use upshift_module::{Uses, ValidatedFunc};
 
 /// The thresholds of an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,9 @@ pub struct Tuning {
     pub poll_us: u32,
     /// Longest time between two visits of the slow path when the host may interrupt, in microseconds.
     pub interrupt_us: u32,
+    /// Most sites between two visits of the slow path when the host may interrupt and the body calls
+    /// helpers, each of which may take long (a fill of a whole memory).
+    pub interrupt_helper_visits: u32,
     /// Bytes of bodies that a thread takes at a time when all functions are compiled ahead.
     pub chunk_bytes: u32,
     /// How many idle baseline workers are kept for the next first call.
@@ -56,6 +59,7 @@ impl Default for Tuning {
             max_body_bytes: 1 << 20,
             poll_us: 50,
             interrupt_us: 4_000,
+            interrupt_helper_visits: 64,
             chunk_bytes: 32 << 10,
             kept_workers: 2,
             pool_stack_bytes: 8 << 20,
@@ -67,6 +71,8 @@ impl Default for Tuning {
 /// Where the sign flips.
 const FLIP: u64 = 1 << 31;
 
+const PS_PER_US: u64 = 1_000_000;
+
 /// What the budget is computed from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Shape {
@@ -74,6 +80,8 @@ pub(crate) struct Shape {
     pub(crate) body_bytes: u32,
     /// Number of loops.
     pub(crate) loops: u32,
+    /// Whether it calls helpers of the runtime.
+    pub(crate) helpers: bool,
 }
 
 impl Shape {
@@ -82,6 +90,7 @@ impl Shape {
         Self {
             body_bytes: func.body_bytes(),
             loops: u32::try_from(func.facts().loops.len()).unwrap_or(u32::MAX),
+            helpers: func.facts().uses.contains(Uses::LIBCALL),
         }
     }
 }
@@ -111,17 +120,17 @@ impl Tuning {
             budget *= u64::from(self.large_factor);
         }
         let budget_us = saturate(budget).max(1);
-        let span_us = if interruption {
-            budget_us.min(self.interrupt_us)
+        let visits_max = if interruption {
+            self.interrupt_visits(shape)
         } else {
-            budget_us
+            FLIP
         };
-        self.plan(shape, budget_us, span_us)
+        self.plan(shape, budget_us, visits_max)
     }
 
     /// The plan of a function that only looks for interrupts.
     pub(crate) fn poll_plan(&self, shape: Shape) -> Plan {
-        self.plan(shape, u32::MAX, self.interrupt_us)
+        self.plan(shape, u32::MAX, self.interrupt_visits(shape))
     }
 
     /// How urgent a function is: saved time per compile time, in thousandths, when it is taken to
@@ -142,22 +151,34 @@ impl Tuning {
         shape.body_bytes <= self.max_body_bytes
     }
 
-    fn plan(&self, shape: Shape, budget_us: u32, span_us: u32) -> Plan {
-        let visits = self.visits(shape, span_us.max(1));
-        let step = FLIP.div_ceil(visits);
+    fn plan(&self, shape: Shape, budget_us: u32, visits_max: u64) -> Plan {
+        let visit_ps = self.visit_ps(shape, self.visit_bytes_max);
+        let visits = (u64::from(budget_us) * PS_PER_US / visit_ps).clamp(2, visits_max.max(2));
+        let span_us = saturate(visits * visit_ps / PS_PER_US).clamp(1, budget_us);
         Plan {
             budget_us,
-            span_us: span_us.max(1),
-            step: i32::try_from(step).unwrap_or(1 << 30),
+            span_us,
+            step: i32::try_from(FLIP.div_ceil(visits)).unwrap_or(1 << 30),
         }
     }
 
-    /// How many sites are visited in this time, at least 2.
-    fn visits(&self, shape: Shape, time_us: u32) -> u64 {
+    /// How many sites may be visited before the slow path looks for an interrupt. Reckons with all
+    /// the bytes between two sites, since here too many visits do harm.
+    fn interrupt_visits(&self, shape: Shape) -> u64 {
+        let visit_ps = self.visit_ps(shape, u32::MAX);
+        let visits = u64::from(self.interrupt_us) * PS_PER_US / visit_ps;
+        if shape.helpers {
+            visits.min(u64::from(self.interrupt_helper_visits))
+        } else {
+            visits
+        }
+    }
+
+    /// Time from one site to the next in picoseconds, when at most so many bytes lie between them.
+    fn visit_ps(&self, shape: Shape, bytes_max: u32) -> u64 {
         let bytes = shape.body_bytes / shape.loops.saturating_add(1);
-        let bytes = u64::from(bytes.clamp(4, self.visit_bytes_max.max(4)));
-        let visit_ps = (bytes * u64::from(self.run_ps_per_byte)).max(1);
-        (u64::from(time_us) * 1_000_000 / visit_ps).clamp(2, FLIP)
+        let bytes = bytes.max(4).min(bytes_max.max(1));
+        (u64::from(bytes) * u64::from(self.run_ps_per_byte)).max(1)
     }
 }
 
@@ -228,6 +249,14 @@ pub(crate) fn saturate(value: u64) -> u32 {
 mod tests {
     use super::{Calibration, FLIP, Plan, Shape, Tuning};
 
+    fn shape(body_bytes: u32, loops: u32, helpers: bool) -> Shape {
+        Shape {
+            body_bytes,
+            loops,
+            helpers,
+        }
+    }
+
     /// Visits until the counter flips, starting at `from`.
     fn flip_after(plan: &Plan, from: i32) -> u64 {
         let step = u64::from(plan.step.unsigned_abs());
@@ -240,7 +269,8 @@ mod tests {
         for body_bytes in [0, 1, 2, 30, 1_000, 100_000, 100_001, 7_654_321, u32::MAX] {
             for loops in [0, 1, 7, 5_000, u32::MAX] {
                 for interruption in [false, true] {
-                    let shape = Shape { body_bytes, loops };
+                    let helpers = body_bytes % 2 == 0;
+                    let shape = shape(body_bytes, loops, helpers);
                     for plan in [
                         tuning.budget_plan(shape, interruption),
                         tuning.poll_plan(shape),
@@ -264,7 +294,7 @@ mod tests {
     #[test]
     fn budgets_grow_with_size_and_visits_with_smallness() {
         let tuning = Tuning::default();
-        let plan = |body_bytes, loops| tuning.budget_plan(Shape { body_bytes, loops }, false);
+        let plan = |body_bytes, loops| tuning.budget_plan(shape(body_bytes, loops, false), false);
         assert!(plan(30, 0).budget_us < plan(3_000, 0).budget_us);
         assert!(plan(100_001, 0).budget_us > 3 * plan(100_000, 0).budget_us);
         // The same time is more visits when less happens between two sites.
@@ -276,24 +306,20 @@ mod tests {
     #[test]
     fn interruption_bounds_the_span() {
         let tuning = Tuning::default();
-        let shape = Shape {
-            body_bytes: 90_000,
-            loops: 3,
-        };
-        let plan = tuning.budget_plan(shape, true);
-        assert_eq!(plan.span_us, tuning.interrupt_us);
-        assert!(plan.budget_us > plan.span_us);
+        let plan = |bytes, loops, helpers| tuning.budget_plan(shape(bytes, loops, helpers), true);
+        for (bytes, loops) in [(40_000, 400), (90_000, 3), (400_000, 0)] {
+            assert!(plan(bytes, loops, false).span_us <= tuning.interrupt_us);
+            assert!(plan(bytes, loops, false).budget_us > tuning.interrupt_us);
+        }
+        // Half a megabyte between two sites may be run through each time.
+        assert!(flip_after(&plan(400_000, 0, false), 0) <= 40);
+        assert!(flip_after(&plan(40, 1, true), 0) <= 64);
+        assert!(flip_after(&plan(40, 1, false), 0) > 10_000);
     }
 
     #[test]
     fn calibration_follows_measurements() {
-        let plan = Tuning::default().budget_plan(
-            Shape {
-                body_bytes: 1_000,
-                loops: 0,
-            },
-            false,
-        );
+        let plan = Tuning::default().budget_plan(shape(1_000, 0, false), false);
         let calibration = Calibration::new();
         assert_eq!(calibration.required_us(&plan, 0, 1), plan.budget_us);
         assert!(calibration.required_us(&plan, 1 << 40, 1) <= 2 * plan.budget_us);
@@ -311,7 +337,7 @@ mod tests {
         let tuning = Tuning::default();
         for body_bytes in [2, 100, 10_000, 1 << 20] {
             for loops in [0, 3, 400] {
-                let shape = Shape { body_bytes, loops };
+                let shape = shape(body_bytes, loops, false);
                 let plan = tuning.budget_plan(shape, false);
                 assert!(tuning.expected_priority(shape) < tuning.priority(shape, plan.budget_us));
             }
