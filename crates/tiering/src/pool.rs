@@ -1,7 +1,7 @@
 //! The background pool: an own rayon thread pool that works the queue off.
 //!
 //! The pool has two lines. *Urgent* tasks have a thread waiting for them (a first compile in the
-//! optimizing tier, a scheduled tier-up) and go before the *queue* of [`TierJob`](crate::queue)s by
+//! optimizing tier, a scheduled tier-up) and go before the *queue* of tier-up jobs by
 //! priority. A worker is one rayon task that takes work until there is none and ends; a push starts
 //! a worker when fewer than the bound are active. Both happen under the one lock of the pool, so no
 //! work is left behind. Threads are made at the first push: an engine that never tiers up has none.
