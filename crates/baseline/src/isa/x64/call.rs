@@ -1,0 +1,81 @@
+//! Calls.
+
+use super::control::field;
+use super::{Asm, regs};
+use crate::isa::{Addr, Reg};
+use dynasmrt::DynasmApi as _;
+use std::mem::offset_of;
+use upshift_abi::{FuncImport, Libcall, RelocTarget, TableEntry};
+use upshift_module::FuncIndex;
+
+impl Asm {
+    /// Makes room below the stack pointer.
+    pub(crate) fn push_area(&mut self, bytes: i32) {
+        if bytes != 0 {
+            emit!(self; sub rsp, DWORD bytes);
+        }
+    }
+
+    /// Gives room below the stack pointer back.
+    pub(crate) fn pop_area(&mut self, bytes: i32) {
+        if bytes != 0 {
+            emit!(self; add rsp, DWORD bytes);
+        }
+    }
+
+    /// Calls a function of the module through its entry slot; the return offset.
+    pub(crate) fn call_slot(&mut self, func: FuncIndex) -> u32 {
+        emit!(self; mov rdi, r15; call QWORD [rip + 0]);
+        self.reloc_here(RelocTarget::EntrySlot(func));
+        self.call_site()
+    }
+
+    /// Calls an import, whose record is at this offset of vmctx.
+    pub(crate) fn call_import(&mut self, import: i32) -> u32 {
+        let slot = Addr::Ctx(import + field(offset_of!(FuncImport, slot)));
+        let vmctx = Addr::Ctx(import + field(offset_of!(FuncImport, vmctx)));
+        mem!(self, slot, [mov r11,] []);
+        mem!(self, vmctx, [mov rdi,] []);
+        emit!(self; call QWORD [r11]);
+        self.call_site()
+    }
+
+    /// Calls the function of the table entry whose address is in r11.
+    pub(crate) fn call_entry(&mut self) -> u32 {
+        let vmctx = Addr::Base(regs::R11, field(offset_of!(TableEntry, vmctx)));
+        let slot = Addr::Base(regs::R11, field(offset_of!(TableEntry, slot)));
+        mem!(self, vmctx, [mov rdi,] []);
+        mem!(self, slot, [mov r11,] []);
+        emit!(self; call QWORD [r11]);
+        self.call_site()
+    }
+
+    /// Calls a helper whose other arguments are in place.
+    pub(crate) fn call_helper(&mut self, libcall: Libcall) -> u32 {
+        emit!(self; mov rdi, r15; call DWORD 0);
+        self.reloc_here(RelocTarget::Libcall(libcall));
+        self.call_site()
+    }
+
+    /// The cold path of a counter: the helper preserves every register but r11.
+    pub(crate) fn call_counter(&mut self, func: i32, site: i32) -> u32 {
+        emit!(self; push DWORD func; push DWORD site; call DWORD 0);
+        self.reloc_here(RelocTarget::Libcall(Libcall::CounterOverflow));
+        self.call_site()
+    }
+
+    /// Multiplies the index in r11 by the size of a table entry.
+    pub(crate) fn scale_entry(&mut self) {
+        emit!(self; shl r11, BYTE 5);
+    }
+
+    /// The reverse of [`Self::scale_entry`].
+    pub(crate) fn unscale_entry(&mut self) {
+        emit!(self; shr r11, BYTE 5);
+    }
+
+    /// Moves the stack pointer into a register plus a constant.
+    pub(crate) fn stack_address(&mut self, dst: Reg, offset: i32) {
+        self.lea(dst, Addr::Stack(offset));
+    }
+}

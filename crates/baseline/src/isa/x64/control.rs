@@ -1,0 +1,212 @@
+//! Jumps, tables, prologue, epilogue, traps.
+
+use super::{Asm, n};
+use crate::isa::x64::regs::{R11, VMCTX};
+use crate::isa::{Addr, Cond, Label, Reg};
+use crate::state::value::Ty;
+use dynasmrt::DynasmApi as _;
+use std::mem::offset_of;
+use upshift_abi::callconv::x64::INCOMING_ARGS_OFFSET;
+use upshift_abi::{StoreContext, VmContext};
+
+/// Offset of a field of a small struct.
+pub(crate) const fn field(offset: usize) -> i32 {
+    assert!(offset < 0x1000);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "asserted above"
+    )]
+    let offset = offset as i32;
+    offset
+}
+
+/// Frames larger than this are compared with care for wrapping.
+const LARGE_FRAME: u32 = 1 << 16;
+
+/// The fields of the prologue that are known at the end only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PrologueFields {
+    /// End of the displacement of the stack check.
+    check_end: u32,
+    /// End of the frame size.
+    frame_end: u32,
+}
+
+macro_rules! cond_jump_rows {
+    ($s:tt, $cond:expr, $($target:tt)*) => {
+        match $cond {
+            Cond::Eq | Cond::FloatEq => emit!($s; je $($target)*),
+            Cond::Ne | Cond::FloatNe => emit!($s; jne $($target)*),
+            Cond::LtS => emit!($s; jl $($target)*),
+            Cond::GeS => emit!($s; jge $($target)*),
+            Cond::GtS => emit!($s; jg $($target)*),
+            Cond::LeS => emit!($s; jle $($target)*),
+            Cond::LtU => emit!($s; jb $($target)*),
+            Cond::GeU => emit!($s; jae $($target)*),
+            Cond::GtU => emit!($s; ja $($target)*),
+            Cond::LeU => emit!($s; jbe $($target)*),
+            Cond::Negative => emit!($s; js $($target)*),
+            Cond::NotNegative => emit!($s; jns $($target)*),
+            Cond::Overflow => emit!($s; jo $($target)*),
+            Cond::NoOverflow => emit!($s; jno $($target)*),
+            Cond::Unordered => emit!($s; jp $($target)*),
+            Cond::Ordered => emit!($s; jnp $($target)*),
+        }
+    };
+}
+
+impl Asm {
+    /// Distance of a bound label from the end of a two-byte jump here, if it fits.
+    fn short_distance(&self, label: Label) -> Option<i8> {
+        let target = i64::from(self.fixups.bound(label)?);
+        i8::try_from(target - i64::from(self.offset()) - 2).ok()
+    }
+
+    /// Jumps.
+    pub(crate) fn jump(&mut self, label: Label) {
+        if let Some(distance) = self.short_distance(label) {
+            emit!(self; jmp BYTE distance);
+            return;
+        }
+        emit!(self; jmp DWORD 0);
+        let end = self.offset();
+        self.fixups.jump(end, label);
+    }
+
+    /// Jumps if the condition holds.
+    pub(crate) fn jump_if(&mut self, cond: Cond, label: Label) {
+        if cond == Cond::FloatEq {
+            let skip = self.new_label();
+            self.jump_short_if(Cond::Unordered, skip);
+            self.jump_simple_if(cond, label);
+            self.bind(skip);
+            return;
+        }
+        if cond == Cond::FloatNe {
+            self.jump_simple_if(Cond::Unordered, label);
+        }
+        self.jump_simple_if(cond, label);
+    }
+
+    fn jump_simple_if(&mut self, cond: Cond, label: Label) {
+        if let Some(distance) = self.short_distance(label) {
+            cond_jump_rows!(self, cond, BYTE distance);
+            return;
+        }
+        cond_jump_rows!(self, cond, DWORD 0);
+        let end = self.offset();
+        self.fixups.jump(end, label);
+    }
+
+    /// Jumps to a label that will be bound within 127 bytes.
+    pub(crate) fn jump_short(&mut self, label: Label) {
+        emit!(self; jmp BYTE 0);
+        let end = self.offset();
+        self.fixups.short(end, label);
+    }
+
+    /// The same under a condition on a single flag combination.
+    pub(crate) fn jump_short_if(&mut self, cond: Cond, label: Label) {
+        cond_jump_rows!(self, cond, BYTE 0);
+        let end = self.offset();
+        self.fixups.short(end, label);
+    }
+
+    /// Jumps through a new table of 32-bit offsets. `index` is zero-extended; `target` may be the same register.
+    pub(crate) fn jump_table(&mut self, index: Reg, target: Reg) {
+        let (i, t) = (n(index), n(target));
+        emit!(self; lea r11, [rip + 0]);
+        let end = self.offset();
+        self.fixups.table_ref(end);
+        emit!(self; movsxd Rq(t), DWORD [r11 + Rq(i) * 4] ; add Rq(t), r11 ; jmp Rq(t));
+    }
+
+    /// Appends a target to the table of the last [`Self::jump_table`].
+    pub(crate) fn table_entry(&mut self, label: Label) {
+        self.fixups.table_entry(label);
+    }
+
+    /// An instruction that raises SIGILL.
+    pub(crate) fn undefined(&mut self) {
+        emit!(self; ud2);
+    }
+
+    /// Opens the frame. `most` bounds its size; `overflow` is the cold trap of the stack check.
+    pub(crate) fn open_frame(&mut self, most: u32, overflow: Label) -> PrologueFields {
+        let store = field(offset_of!(VmContext, store));
+        let limit = field(offset_of!(StoreContext, stack_limit));
+        emit!(self
+            ; push rbp
+            ; mov rbp, rsp
+            ; mov r11, [BYTE rdi + i8::try_from(store).unwrap_or(0)]
+            ; lea r10, [DWORD rsp + 0]
+        );
+        let check_end = self.offset();
+        if most > LARGE_FRAME {
+            // A subtraction that wrapped gives an address above.
+            emit!(self; cmp r10, rsp);
+            self.jump_if(Cond::GtU, overflow);
+        }
+        mem!(self, Addr::Base(R11, limit), [cmp r10,] []);
+        self.jump_if(Cond::LtU, overflow);
+        emit!(self; sub rsp, DWORD 0);
+        PrologueFields {
+            check_end,
+            frame_end: self.offset(),
+        }
+    }
+
+    /// Writes the sizes that are known at the end: of the frame, and of it with what calls push.
+    pub(crate) fn patch_frame(&mut self, fields: PrologueFields, frame: i32, checked: i32) {
+        self.patch32(fields.check_end, -checked);
+        self.patch32(fields.frame_end, frame);
+    }
+
+    /// Saves vmctx and takes it into its register.
+    pub(crate) fn enter(&mut self, vmctx_slot: Addr, saved: &[(Reg, Addr)]) {
+        mem!(self, vmctx_slot, [mov] [, rdi]);
+        for &(reg, addr) in saved {
+            self.store(Ty::I64, addr, reg);
+        }
+        emit!(self; mov r15, rdi);
+    }
+
+    /// Loads the base of memory 0.
+    pub(crate) fn load_memory0(&mut self) {
+        let base = field(offset_of!(VmContext, memory0_base));
+        let addr = Addr::Base(VMCTX, base);
+        mem!(self, addr, [mov r14,] []);
+    }
+
+    /// Restores registers and returns, popping stack arguments.
+    pub(crate) fn leave(&mut self, saved: &[(Reg, Addr)], stack_bytes: u32) {
+        for &(reg, addr) in saved {
+            self.load(Ty::I64, reg, addr);
+        }
+        emit!(self; leave);
+        match i16::try_from(stack_bytes) {
+            Ok(0) => emit!(self; ret),
+            Ok(bytes) => emit!(self; ret WORD bytes),
+            Err(_) => self.leave_popping(stack_bytes),
+        }
+    }
+
+    /// Returns over more stack arguments than an instruction can pop.
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "at most 1,000 parameters of 16 bytes"
+    )]
+    fn leave_popping(&mut self, stack_bytes: u32) {
+        emit!(self; pop r11; add rsp, DWORD stack_bytes as i32; jmp r11);
+    }
+
+    /// Where an incoming stack argument is.
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "at most 1,000 parameters of 16 bytes"
+    )]
+    pub(crate) const fn incoming(offset: u32) -> i32 {
+        (INCOMING_ARGS_OFFSET + offset) as i32
+    }
+}

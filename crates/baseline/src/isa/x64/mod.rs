@@ -1,0 +1,160 @@
+//! The x86-64 macro assembler. SSE4.1 is the floor; newer extensions are used when present.
+
+#[macro_use]
+mod macros;
+mod buffer;
+mod call;
+pub(crate) mod control;
+mod convert;
+mod float;
+mod int;
+mod memory;
+pub(crate) mod regs;
+
+use crate::isa::{ConstId, Label, Reg};
+use buffer::{CodeBuffer, Fixups};
+pub(crate) use control::PrologueFields;
+pub(crate) use convert::Truncation;
+use upshift_abi::{CallSite, CpuFeatures, Reloc, RelocTarget, TrapCode, TrapSite};
+
+/// Emits instructions of one function and collects what belongs to them.
+#[derive(Debug, Default)]
+pub(crate) struct Asm {
+    pub(in crate::isa::x64) buf: CodeBuffer,
+    fixups: Fixups,
+    relocs: Vec<Reloc>,
+    traps: Vec<TrapSite>,
+    calls: Vec<CallSite>,
+    pub(in crate::isa::x64) cpu: CpuFeatures,
+    /// Offset in the module of the operator that is being compiled.
+    pub(crate) wasm_offset: u32,
+    /// While set, constants are loaded by instructions that leave the flags alone.
+    pub(crate) flags_live: bool,
+}
+
+/// A finished function's parts.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Vec<u8>,
+    pub(crate) text_bytes: u32,
+    pub(crate) relocs: Vec<Reloc>,
+    pub(crate) traps: Vec<TrapSite>,
+    pub(crate) calls: Vec<CallSite>,
+}
+
+impl Asm {
+    /// Forgets the last function.
+    pub(crate) fn reset(&mut self, cpu: CpuFeatures) {
+        self.buf.bytes.clear();
+        self.fixups.reset();
+        self.relocs.clear();
+        self.traps.clear();
+        self.calls.clear();
+        self.cpu = cpu;
+        self.flags_live = false;
+    }
+
+    /// Bytes that the code buffer holds without growing.
+    pub(crate) fn capacity(&self) -> usize {
+        self.buf.bytes.capacity()
+    }
+
+    /// Bytes emitted so far.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "code over 2 GiB is refused at the end, before the offsets matter"
+    )]
+    pub(crate) fn offset(&self) -> u32 {
+        self.buf.bytes.len() as u32
+    }
+
+    /// A label not yet bound.
+    pub(crate) fn new_label(&mut self) -> Label {
+        self.fixups.new_label()
+    }
+
+    /// Binds a label here.
+    pub(crate) fn bind(&mut self, label: Label) {
+        let here = self.offset();
+        self.fixups.bind(label, here);
+    }
+
+    /// A pool constant of 8 bytes.
+    pub(crate) fn const64(&mut self, bits: u64) -> ConstId {
+        self.fixups.constant(u128::from(bits))
+    }
+
+    /// A pool constant of 16 bytes.
+    pub(crate) fn const128(&mut self, bits: u128) -> ConstId {
+        self.fixups.constant(bits)
+    }
+
+    /// Marks the next instruction as one that may trap.
+    pub(crate) fn trap_site(&mut self, code: TrapCode) {
+        let offset = self.offset();
+        self.traps.push(TrapSite {
+            offset,
+            wasm_offset: self.wasm_offset,
+            code,
+        });
+    }
+
+    /// Marks the end of the call instruction just emitted; its return offset.
+    fn call_site(&mut self) -> u32 {
+        let return_offset = self.offset();
+        self.calls.push(CallSite {
+            return_offset,
+            wasm_offset: self.wasm_offset,
+        });
+        return_offset
+    }
+
+    /// Marks the 4-byte field just emitted as one to be linked.
+    fn reloc_here(&mut self, target: RelocTarget) {
+        let offset = self.offset() - 4;
+        self.relocs.push(Reloc {
+            offset,
+            target,
+            addend: -4,
+        });
+    }
+
+    /// Patches every field and hands the parts out; none if some distance is out of reach.
+    pub(crate) fn finish(&mut self) -> Option<Finished> {
+        let text_bytes = self.fixups.finish(&mut self.buf)?;
+        i32::try_from(self.buf.bytes.len()).ok()?;
+        Some(Finished {
+            code: self.buf.bytes.as_slice().to_vec(),
+            text_bytes,
+            relocs: self.relocs.as_slice().to_vec(),
+            traps: self.traps.as_slice().to_vec(),
+            calls: self.calls.as_slice().to_vec(),
+        })
+    }
+
+    /// Overwrites a 32-bit field that ends at `end`.
+    pub(crate) fn patch32(&mut self, end: u32, value: i32) {
+        let end = end as usize;
+        self.buf.bytes[end - 4..end].copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// Whether a constant fits the sign-extended byte of an instruction.
+fn byte(value: i32) -> Option<i8> {
+    i8::try_from(value).ok()
+}
+
+/// A register's number for dynasm, which converts it where it is used.
+#[derive(Clone, Copy)]
+struct Code(u8);
+
+impl From<Code> for u8 {
+    fn from(code: Code) -> Self {
+        code.0
+    }
+}
+
+const fn n(reg: Reg) -> Code {
+    Code(reg.code())
+}

@@ -1,0 +1,321 @@
+//! Prologue and epilogue: homes, parameters, zeros, counters.
+//!
+//! Homes are chosen once for the whole function, from the hottest locals that the fact pass proposes. Integer homes that calls
+//! preserve cost a save and a restore; homes that calls do not preserve are given out only where no loop calls, and are written to
+//! their slots around the calls outside of loops. References never have homes, so that stack maps name slots only.
+
+use super::Lower;
+use super::cold::ColdKind;
+use super::merge::SCRATCH;
+use crate::isa::x64::{Asm, PrologueFields, regs};
+use crate::isa::{Addr, AluOp, Cond, Reg, RegSet};
+use crate::state::frame::Frame;
+use crate::state::labels::BlockKind;
+use crate::state::locals::Local;
+use crate::state::moves::Moves;
+use crate::state::registers::Owner;
+use crate::state::value::Ty;
+use upshift_abi::{ArgLoc, CompileError, CompileErrorKind, MemoryStyle, SiteIndex, TrapCode};
+use upshift_module::ops::{BlockType, Width};
+use upshift_module::{LocalIndex, Uses};
+
+/// Least weighted uses that pay for saving and restoring a register.
+const SAVED_HOME_WEIGHT: u32 = 4;
+/// Least weighted uses for a home that costs nothing.
+const SCRATCH_HOME_WEIGHT: u32 = 2;
+/// Most calls outside loops with which homes are given out that calls do not preserve.
+const SCRATCH_HOME_CALLS: u32 = 8;
+/// More slots than this are cleared by a string instruction in the prologue.
+const LAZY_ZERO_WORDS: i32 = 32;
+
+impl Lower<'_> {
+    /// Emits the prologue and sets the state at the start of the body up.
+    pub(super) fn open(&mut self) -> Result<PrologueFields, CompileError> {
+        let memory0 = self.facts.uses.contains(Uses::MEMORY0)
+            && matches!(self.env.memory_style, MemoryStyle::Reserved { .. });
+        self.s.frame.save(regs::VMCTX);
+        let homes = self.choose_homes(memory0);
+        if memory0 {
+            self.s.frame.save(regs::MEMORY0);
+        }
+        if self.sig.result_area_bytes != 0 {
+            self.result_pointer = Some(self.s.frame.pointer_slot());
+        }
+        self.s.frame.end_saved();
+        self.place_locals(&homes);
+        if self.s.frame.too_large(self.facts.max_operands) {
+            let message = "frame too large";
+            return Err(CompileError::new(CompileErrorKind::Limit, message));
+        }
+        let most = self.s.frame.most(self.facts.max_operands);
+        self.overflow = self.trap(TrapCode::StackOverflow);
+        let fields = self.s.asm.open_frame(most, self.overflow);
+        self.s.asm.enter(Frame::VMCTX, self.s.frame.saved());
+        if memory0 {
+            self.s.asm.load_memory0();
+        }
+        if let (Some(slot), Some(code)) = (self.result_pointer, self.sig.result_pointer()) {
+            self.s.asm.store(Ty::I64, slot, Reg::int(code));
+        }
+        self.clear_early();
+        self.take_params();
+        self.clear_homes();
+        let label = self.s.asm.new_label();
+        let ty = self.module.funcs[self.func.index().0 as usize];
+        self.open_block(BlockKind::Func, BlockType::Func(ty), label);
+        self.count(SiteIndex::ENTRY.0);
+        self.s.regs.pinned = RegSet::EMPTY;
+        Ok(fields)
+    }
+
+    /// Gives the hottest locals their registers and sets the working set.
+    fn choose_homes(&mut self, memory0: bool) -> Vec<(LocalIndex, Reg)> {
+        let facts = self.facts;
+        let calls = |uses: Uses| uses.contains(Uses::CALL) || uses.contains(Uses::LIBCALL);
+        let any_calls = calls(facts.uses);
+        let scratch = !any_calls
+            || (!facts.loops.is_empty()
+                && facts.call_count <= SCRATCH_HOME_CALLS
+                && !facts.loops.iter().any(|l| calls(l.uses)));
+        let spare = self.options.registers.map_or(usize::MAX, |n| {
+            usize::from(n.saturating_sub(regs::POOL_MIN))
+        });
+        let saved = regs::SAVED_HOMES
+            .iter()
+            .filter(|&&reg| !(memory0 && reg == regs::MEMORY0))
+            .map(|&reg| (reg, SAVED_HOME_WEIGHT));
+        let free = regs::SCRATCH_HOMES
+            .iter()
+            .filter(|_| scratch)
+            .map(|&reg| (reg, SCRATCH_HOME_WEIGHT));
+        let mut ints: Vec<(Reg, u32)> = if any_calls {
+            saved.chain(free).take(spare).collect()
+        } else {
+            free.chain(saved).take(spare).collect()
+        };
+        let mut floats: Vec<(Reg, u32)> = regs::FLOAT_HOMES
+            .iter()
+            .filter(|_| scratch)
+            .map(|&reg| (reg, SCRATCH_HOME_WEIGHT))
+            .take(spare)
+            .collect();
+        ints.reverse();
+        floats.reverse();
+        let mut homes = Vec::new();
+        let mut taken = RegSet::EMPTY;
+        for candidate in &facts.homes {
+            let Some(ty) = self.local_type(candidate.local) else {
+                continue;
+            };
+            let list = if ty.is_float() {
+                &mut floats
+            } else {
+                &mut ints
+            };
+            if !ty.is_ref()
+                && let Some(&(reg, weight)) = list.last()
+                && candidate.weight >= weight
+            {
+                list.pop();
+                taken.insert(reg);
+                homes.push((candidate.local, reg));
+                if regs::SAVED_HOMES.contains(&reg) {
+                    self.s.frame.save(reg);
+                } else if any_calls && let Ok(local) = u16::try_from(candidate.local.0) {
+                    self.s.scratch_homes.push(local);
+                }
+            }
+        }
+        self.set_pool(taken);
+        homes
+    }
+
+    /// The working set: what the homes leave, cut down to the option's number.
+    fn set_pool(&mut self, homes: RegSet) {
+        let most = self
+            .options
+            .registers
+            .map_or(usize::MAX, |n| usize::from(n.max(regs::POOL_MIN)));
+        let mut pool = RegSet::EMPTY;
+        let ints = regs::INT_POOL.iter().copied();
+        let floats = (0..regs::FLOAT_POOL).map(Reg::float);
+        for reg in ints.filter(|&reg| !homes.contains(reg)).take(most) {
+            pool.insert(reg);
+        }
+        for reg in floats.filter(|&reg| !homes.contains(reg)).take(most) {
+            pool.insert(reg);
+        }
+        self.s.regs.reset(pool);
+    }
+
+    /// Type of a local, by walking its declaration: only for the few candidates.
+    fn local_type(&self, local: LocalIndex) -> Option<Ty> {
+        let params = self.func.ty().params();
+        if let Some(&ty) = params.get(local.0 as usize) {
+            return Some(Ty::of(ty));
+        }
+        let mut index = u32::try_from(params.len()).ok()?;
+        for (count, ty) in self.func.locals() {
+            index = index.checked_add(count)?;
+            if local.0 < index {
+                return Some(Ty::of(ty));
+            }
+        }
+        None
+    }
+
+    /// Gives every local its slot.
+    fn place_locals(&mut self, homes: &[(LocalIndex, Reg)]) {
+        let params = self.func.ty().params();
+        for (&ty, &loc) in params.iter().zip(&self.sig.params) {
+            let disp = match loc {
+                ArgLoc::Stack(offset) if !ty.is_ref() => Asm::incoming(offset),
+                ArgLoc::Int(_) | ArgLoc::Float(_) | ArgLoc::Stack(_) => self.s.frame.local_slot(),
+            };
+            self.add_local(Ty::of(ty), disp);
+        }
+        for (count, ty) in self.func.locals() {
+            for _ in 0..count {
+                let disp = self.s.frame.local_slot();
+                self.add_local(Ty::of(ty), disp);
+            }
+        }
+        for &(local, reg) in homes {
+            self.s.locals[local.0 as usize].set_home(reg);
+        }
+    }
+
+    fn add_local(&mut self, ty: Ty, disp: i32) {
+        if ty.is_ref()
+            && let Ok(index) = u16::try_from(self.s.locals.len())
+        {
+            self.s.ref_locals.push(index);
+        }
+        self.s.locals.push(Local::new(ty, disp));
+    }
+
+    /// Clears the slots of declared locals now if there are many or references among them, or notes that it is to be done.
+    fn clear_early(&mut self) {
+        let params = self.func.ty().params().len();
+        let declared = &mut self.s.locals[params..];
+        let Some(lowest) = declared.last().map(Local::disp) else {
+            return;
+        };
+        let words = i32::try_from(declared.len() * (self.s.frame.slot_bytes() as usize / 8))
+            .unwrap_or(i32::MAX);
+        if words > LAZY_ZERO_WORDS {
+            self.s.asm.clear_many_slots(lowest, words);
+        } else if declared.iter().any(|local| local.ty.is_ref()) {
+            self.s.asm.clear_slots(lowest, words);
+        } else if declared.iter().any(|local| local.home().is_none()) {
+            for local in declared.iter_mut() {
+                local.zero = local.home().is_none();
+            }
+            self.zeros = Some((lowest, words));
+        }
+    }
+
+    /// Brings parameters to their homes; the others stay in their registers as cached locals.
+    fn take_params(&mut self) {
+        let sig = self.sig;
+        let homes = self.homes();
+        let mut moves = Moves::default();
+        for (index, &loc) in (0_u16..).zip(&sig.params) {
+            let state = self.s.locals[usize::from(index)];
+            let reg = match loc {
+                ArgLoc::Int(code) => Reg::int(code),
+                ArgLoc::Float(code) => Reg::float(code),
+                ArgLoc::Stack(offset) => {
+                    let from = Addr::Frame(Asm::incoming(offset));
+                    if state.home().is_none() && from != state.slot() {
+                        self.s.asm.copy(state.ty, state.slot(), from);
+                    }
+                    continue;
+                }
+            };
+            if let Some(home) = state.home() {
+                moves.add(state.ty, home, reg);
+                continue;
+            }
+            let keep = self.s.regs.pool.contains(reg) && !homes.contains(reg);
+            if !keep || state.ty.is_ref() {
+                self.s.asm.store(state.ty, state.slot(), reg);
+            }
+            if keep {
+                self.s.regs.set_owner(reg, Owner::Local(index));
+                let state = &mut self.s.locals[usize::from(index)];
+                state.set_cached(Some(reg));
+                state.dirty = !state.ty.is_ref();
+                state.upper_undefined = state.ty == Ty::I32;
+            }
+        }
+        moves.resolve(SCRATCH, |m| self.s.asm.mov(m.ty, m.dst, m.src));
+        for (index, &loc) in sig.params.iter().enumerate() {
+            let state = self.s.locals[index];
+            if let (ArgLoc::Stack(_), Some(home)) = (loc, state.home()) {
+                self.s.asm.load(state.ty, home, state.slot());
+            }
+        }
+        self.extend_homes();
+    }
+
+    /// An i32 that arrived in the register that is its home was not moved: clears its upper half.
+    fn extend_homes(&mut self) {
+        for (state, &loc) in self.s.locals.iter().zip(&self.sig.params) {
+            if let (ArgLoc::Int(code), Some(home)) = (loc, state.home())
+                && state.ty == Ty::I32
+                && home == Reg::int(code)
+            {
+                self.s.asm.zero_extend(home, home);
+            }
+        }
+    }
+
+    fn homes(&self) -> RegSet {
+        let mut homes = RegSet::EMPTY;
+        for candidate in &self.facts.homes {
+            if let Some(home) = self.s.locals[candidate.local.0 as usize].home() {
+                homes.insert(home);
+            }
+        }
+        homes
+    }
+
+    /// Declared locals are zero.
+    fn clear_homes(&mut self) {
+        let params = self.func.ty().params().len();
+        for candidate in &self.facts.homes {
+            let local = candidate.local.0 as usize;
+            let state = self.s.locals[local];
+            if local >= params
+                && let Some(home) = state.home()
+            {
+                self.s.asm.load_const(state.ty, home, 0);
+            }
+        }
+    }
+
+    /// Counts an entry or a round of a loop.
+    pub(super) fn count(&mut self, site: u32) {
+        let Some(step) = self.options.counter_step else {
+            return;
+        };
+        let Some(defined) = self.module.defined_func(self.func.index()) else {
+            return;
+        };
+        let counter = self.env.layout.counter(defined);
+        let counter = Addr::Ctx(i32::try_from(counter).unwrap_or(0));
+        self.s
+            .asm
+            .alu_mem_imm(Width::W32, AluOp::Add, counter, step);
+        let back = self.s.asm.new_label();
+        let cold = self.cold(ColdKind::Counter(SiteIndex(site)), Some(back));
+        self.s.asm.jump_if(Cond::Negative, cold);
+        self.s.asm.bind(back);
+    }
+
+    /// The epilogue.
+    pub(super) fn leave(&mut self) {
+        self.s.asm.leave(self.s.frame.saved(), self.sig.stack_bytes);
+    }
+}

@@ -1,0 +1,307 @@
+//! From operators to instructions.
+//!
+//! [`Lower`] is the state of one function's compilation. This file walks the body and dispatches by category;
+//! each category's file matches its own enum without a wildcard.
+
+mod allocate;
+mod bulk;
+mod call;
+mod check;
+mod cold;
+mod control;
+mod convert;
+mod entry;
+mod float;
+mod int;
+mod int_const;
+mod memory;
+mod merge;
+mod operands;
+mod parametric;
+mod reference;
+mod table;
+mod variable;
+
+use crate::isa::x64::Asm;
+use crate::isa::{Addr, Label};
+use crate::state::frame::Frame;
+use crate::state::labels::{Block, SavedReg};
+use crate::state::locals::Local;
+use crate::state::registers::Registers;
+use crate::state::value::{Place, ValueStack};
+use cold::Cold;
+use upshift_abi::{
+    CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
+    MemoryStyle, SignatureLayout, StackMap, Tier,
+};
+use upshift_module::ops::{ControlOp, IntOp, ParametricOp, VariableOp, Width};
+use upshift_module::{FuncFacts, ModuleEnv, Op, Uses, ValidatedFunc};
+
+/// Most entries of stack maps per function: a bound on what a body full of references can cost.
+const MAP_SLOTS_MAX: usize = 1 << 22;
+
+/// Memory that goes from function to function.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    asm: Asm,
+    stack: ValueStack,
+    regs: Registers,
+    locals: Vec<Local>,
+    frame: Frame,
+    blocks: Vec<Block>,
+    snapshots: Vec<SavedReg>,
+    cold: Vec<Cold>,
+    /// Locals in homes that calls do not preserve.
+    scratch_homes: Vec<u16>,
+    /// Locals of reference type.
+    ref_locals: Vec<u16>,
+}
+
+impl Scratch {
+    /// Entries of the largest list, roughly.
+    pub(crate) fn largest(&self) -> usize {
+        let asm = self.asm.capacity() / 64;
+        asm.max(self.locals.capacity()).max(self.cold.capacity())
+    }
+}
+
+/// Compilation of one function.
+#[derive(Debug)]
+pub(crate) struct Lower<'a> {
+    // Inputs.
+    func: ValidatedFunc<'a>,
+    env: &'a CompileEnv<'a>,
+    options: &'a CompileOptions,
+    module: &'a ModuleEnv,
+    facts: &'a FuncFacts,
+    sig: &'a SignatureLayout,
+    // Working state.
+    s: Scratch,
+    /// The next operator assigns this local, whose home a result may be computed into.
+    hint: Option<u16>,
+    reachable: bool,
+    /// Blocks opened in unreachable code.
+    skipped: u32,
+    loops_seen: u32,
+    tables_seen: u32,
+    /// Lowest slot and number of 8-byte words that are still to be cleared.
+    zeros: Option<(i32, i32)>,
+    /// Where the result pointer is kept.
+    result_pointer: Option<Addr>,
+    overflow: Label,
+    failure: Option<&'static str>,
+    // Outputs.
+    stack_maps: Vec<StackMap>,
+    map_slots: usize,
+}
+
+impl<'a> Lower<'a> {
+    pub(crate) fn new(
+        func: ValidatedFunc<'a>,
+        env: &'a CompileEnv<'a>,
+        options: &'a CompileOptions,
+        scratch: Scratch,
+    ) -> Self {
+        let module = func.env();
+        let ty = module.funcs[func.index().0 as usize];
+        let mut s = scratch;
+        s.asm.reset(env.cpu);
+        s.stack.reset();
+        s.locals.clear();
+        s.blocks.clear();
+        s.snapshots.clear();
+        s.cold.clear();
+        s.scratch_homes.clear();
+        s.ref_locals.clear();
+        s.frame.reset(func.facts().uses.contains(Uses::V128));
+        Self {
+            func,
+            env,
+            options,
+            module,
+            facts: func.facts(),
+            sig: &env.signatures[ty.0 as usize],
+            s,
+            hint: None,
+            reachable: true,
+            skipped: 0,
+            loops_seen: 0,
+            tables_seen: 0,
+            zeros: None,
+            result_pointer: None,
+            overflow: Label(0),
+            failure: None,
+            stack_maps: Vec::new(),
+            map_slots: 0,
+        }
+    }
+
+    pub(crate) fn into_scratch(self) -> Scratch {
+        self.s
+    }
+
+    /// Compiles the body.
+    pub(crate) fn compile(&mut self) -> Result<CompiledFunc, CompileError> {
+        let limit = |message| Err(CompileError::new(CompileErrorKind::Limit, message));
+        self.s.asm.wasm_offset = self.func.body_offset();
+        if self.facts.local_count > u32::from(u16::MAX) {
+            return limit("too many locals");
+        }
+        let fields = self.open()?;
+        self.walk();
+        self.emit_cold();
+        let (frame, checked) = self.s.frame.sizes();
+        let (Ok(frame_i), Ok(checked)) = (i32::try_from(frame), i32::try_from(checked)) else {
+            return limit("frame too large");
+        };
+        self.s.asm.patch_frame(fields, frame_i, checked);
+        if self.map_slots > MAP_SLOTS_MAX {
+            return limit("too many references across calls");
+        }
+        if let Some(message) = self.failure {
+            return Err(CompileError::new(CompileErrorKind::Internal, message));
+        }
+        let Some(parts) = self.s.asm.finish() else {
+            return limit("code too large");
+        };
+        Ok(CompiledFunc {
+            func: self.func.index(),
+            tier: Tier::Baseline,
+            kind: CodeKind::Entry,
+            code: parts.code,
+            text_bytes: parts.text_bytes,
+            align: 16,
+            relocs: parts.relocs,
+            traps: parts.traps,
+            calls: parts.calls,
+            stack_maps: std::mem::take(&mut self.stack_maps),
+            frame_bytes: frame,
+        })
+    }
+
+    fn walk(&mut self) {
+        let mut ops = self.func.ops();
+        let mut current = ops.next();
+        while let Some((offset, op)) = current {
+            let next = ops.next();
+            self.s.asm.wasm_offset = self.func.body_offset() + offset;
+            if self.reachable {
+                self.hint = next.as_ref().and_then(|(_, next)| self.hint_of(next));
+                self.operator(op);
+                self.end_operator();
+            } else {
+                self.skip(&op);
+            }
+            current = next;
+        }
+    }
+
+    /// The local with a home that an operator assigns first thing.
+    fn hint_of(&self, op: &Op<'_>) -> Option<u16> {
+        let (Op::Variable(VariableOp::LocalSet(local)) | Op::Variable(VariableOp::LocalTee(local))) =
+            op
+        else {
+            return None;
+        };
+        let local = u16::try_from(local.0).ok()?;
+        self.s.locals[usize::from(local)].home().map(|_| local)
+    }
+
+    /// In unreachable code only the structure matters.
+    fn skip(&mut self, op: &Op<'_>) {
+        let Op::Control(op) = op else {
+            return;
+        };
+        match op {
+            ControlOp::Block(_) | ControlOp::If(_) => self.skipped += 1,
+            ControlOp::Loop(_) => {
+                self.skipped += 1;
+                self.loops_seen += 1;
+            }
+            ControlOp::Else if self.skipped == 0 => self.op_else(),
+            ControlOp::End if self.skipped == 0 => self.op_end(),
+            ControlOp::End => self.skipped -= 1,
+            ControlOp::Else
+            | ControlOp::Unreachable
+            | ControlOp::Nop
+            | ControlOp::Br(_)
+            | ControlOp::BrIf(_)
+            | ControlOp::BrTable(_)
+            | ControlOp::Return => {}
+        }
+    }
+
+    fn operator(&mut self, op: Op<'_>) {
+        if !takes_flags(&op) {
+            self.settle_flags();
+        }
+        match op {
+            Op::Control(op) => self.control(op),
+            Op::Call(op) => self.call(op),
+            Op::Parametric(op) => self.parametric(op),
+            Op::Variable(op) => self.variable(op),
+            Op::Const(op) => self.constant(op),
+            Op::Int(width, op) => self.int(width, op),
+            Op::Float(width, op) => self.float(width, op),
+            Op::Convert(op) => self.convert(op),
+            Op::Memory(op) => self.memory(op),
+            Op::Bulk(op) => self.bulk(op),
+            Op::Table(op) => self.table(op),
+            Op::Ref(op) => self.reference(op),
+        }
+    }
+
+    fn end_operator(&mut self) {
+        self.s.regs.pinned = crate::isa::RegSet::EMPTY;
+        self.s.asm.flags_live = false;
+        self.check_registers();
+    }
+
+    /// If the top operand is a pending comparison, puts it into a register.
+    fn settle_flags(&mut self) {
+        let Some(top) = self.s.stack.len().checked_sub(1) else {
+            return;
+        };
+        if let Place::Flags(cond) = self.s.stack.place(top) {
+            let reg = self.alloc(false);
+            self.s.asm.set_cond(cond, reg);
+            self.s.stack.pop();
+            self.push_reg(crate::state::value::Ty::I32, reg);
+        }
+    }
+
+    /// Guard size if memories are reserved.
+    fn guard_bytes(&self) -> Option<u64> {
+        match self.env.memory_style {
+            MemoryStyle::Reserved { guard_bytes } => Some(guard_bytes),
+            MemoryStyle::Checked => None,
+        }
+    }
+
+    /// Notes that something happened that validated input cannot cause.
+    #[cold]
+    fn fail(&mut self, message: &'static str) {
+        self.failure.get_or_insert(message);
+    }
+}
+
+/// Whether the operator can use a comparison that is still in the flags.
+fn takes_flags(op: &Op<'_>) -> bool {
+    match op {
+        Op::Control(ControlOp::BrIf(_) | ControlOp::If(_))
+        | Op::Parametric(ParametricOp::Select | ParametricOp::TypedSelect(_))
+        | Op::Int(Width::W32, IntOp::Eqz) => true,
+        Op::Control(_)
+        | Op::Call(_)
+        | Op::Parametric(_)
+        | Op::Variable(_)
+        | Op::Const(_)
+        | Op::Int(..)
+        | Op::Float(..)
+        | Op::Convert(_)
+        | Op::Memory(_)
+        | Op::Bulk(_)
+        | Op::Table(_)
+        | Op::Ref(_) => false,
+    }
+}
