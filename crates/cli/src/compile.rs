@@ -32,7 +32,7 @@ pub(crate) fn compile(options: &CompileOptions) -> Result<(), Error> {
         let started = Instant::now();
         let module = Module::new(&engine, &bytes)?;
         let total = started.elapsed();
-        let row = engine.stats().tier(tier);
+        let row = *engine.stats().tier(tier);
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
         let ratio = row.code_bytes as f64 / bytes.len().max(1) as f64;
         println!(

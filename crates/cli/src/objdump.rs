@@ -96,12 +96,14 @@ impl WasmText {
     fn new(module: &Module) -> Self {
         let mut storage = String::new();
         let printer = wasmprinter::Config::new();
-        let lines = match printer.offsets_and_lines(upshift::inspect::wasm(module), &mut storage) {
-            Ok(lines) => lines
-                .filter_map(|(offset, line)| Some((offset?, line.trim_end().to_owned())))
-                .collect(),
-            Err(_) => Vec::new(),
-        };
+        let mut lines = Vec::new();
+        if let Ok(printed) = printer.offsets_and_lines(upshift::inspect::wasm(module), &mut storage)
+        {
+            for (offset, line) in printed {
+                let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+                lines.extend(offset.map(|offset| (offset, line.trim_end().to_owned())));
+            }
+        }
         Self { lines }
     }
 

@@ -87,8 +87,9 @@ pub(crate) fn print_stats(engine: &Engine) {
     }
     eprintln!("code bytes live       {:>12}", stats.code_bytes_live);
     eprintln!("tier-ups requested    {:>12}", stats.requested);
-    eprintln!("optimized installed   {:>12}", stats.installed);
-    eprintln!("tier-ups failed       {:>12}", stats.failed);
+    eprintln!("optimized installed   {:>12}", stats.optimizing.installs);
+    eprintln!("tier-ups failed       {:>12}", stats.optimizing.failures);
+    eprintln!("tier-ups dropped      {:>12}", stats.skipped);
     eprintln!("jobs waiting          {:>12}", stats.queue_length);
     eprintln!("lazy compile ms       {:>12.3}", millis(stats.lazy_compile_time));
 }

@@ -42,7 +42,7 @@ pub use code_space::{
 pub use enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter, interrupt, request_interrupt};
 pub use entry_table::EntryTable;
 pub use error::{RuntimeError, RuntimeErrorKind};
-pub use memory::{LinearMemory, WASM_PAGE_BYTES, probe_memory_style};
+pub use memory::{LinearMemory, WASM_PAGE_BYTES, probe_memory_style, reserved_memory_style};
 pub use pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
 pub use signals::install_signal_handlers;
 

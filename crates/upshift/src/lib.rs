@@ -1,1 +1,85 @@
-//! placeholder
+//! A WebAssembly engine with two gears: a single-pass baseline compiler starts a program at once, an
+//! optimizing one takes over what is hot, while it runs.
+//!
+//! ```
+//! use upshift::{Engine, Instance, Module, Store};
+//!
+//! # fn main() -> upshift::Result<()> {
+//! let engine = Engine::default();
+//! let module = Module::new(&engine, r#"(module
+//!     (func (export "add") (param i32 i32) (result i32)
+//!         (i32.add (local.get 0) (local.get 1))))"#)?;
+//! let mut store = Store::new(&engine, ());
+//! let instance = Instance::new(&mut store, &module, &[])?;
+//! let add = instance.get_typed_func::<(i32, i32), i32>(&mut store, "add")?;
+//! assert_eq!(add.call(&mut store, (2, 3))?, 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Names and call shapes follow wasmtime's. An [`Engine`] compiles, a [`Module`] is code, a [`Store`]
+//! owns instances and the host's data, a [`Linker`] names what modules may import. Errors are [`Error`]s with
+//! an [`ErrorKind`]; a guest that traps gives a [`Trap`] with a [`Backtrace`], whichever tier it ran in.
+//!
+//! [`Config`] chooses when functions are compiled by which tier ([`TierPolicy`], [`CompileMode`]).
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("upshift runs on x86-64 Linux only");
+
+mod caller;
+mod config;
+mod convert;
+mod engine;
+mod error;
+mod externref;
+mod externs;
+mod func;
+mod global;
+pub mod inspect;
+mod instance;
+mod interrupt;
+mod link;
+mod linker;
+mod memory;
+mod module;
+#[expect(unsafe_code, reason = "the call shim; docs/unsafe.md lists its rules")]
+mod shim;
+mod stats;
+mod store;
+mod table;
+mod trap;
+mod typed;
+mod types;
+mod value;
+mod wrap;
+
+pub use caller::Caller;
+pub use config::Config;
+pub use engine::Engine;
+pub use error::{Context, Error, ErrorKind, Result};
+pub use externref::ExternRef;
+pub use externs::{Export, Extern};
+pub use func::Func;
+pub use global::Global;
+pub use instance::Instance;
+pub use interrupt::InterruptHandle;
+pub use linker::Linker;
+pub use memory::{Memory, MemoryAccessError};
+pub use module::Module;
+pub use stats::Stats;
+pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
+pub use table::Table;
+pub use trap::{Backtrace, Frame, Trap, TrapCode};
+pub use typed::{TypedFunc, WasmParams, WasmResults, WasmTy};
+pub use types::{
+    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability,
+    RefType, TableType, ValType,
+};
+pub use upshift_abi::Tier;
+pub use upshift_tiering::{
+    CompileMode, Event, EventKind, EventSink, RingBuffer, TierPolicy, TierStats, Tuning,
+};
+pub use value::{Ref, Val};
+pub use wrap::{IntoFunc, WasmRet};

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The folder of the examples.
-pub fn examples() -> PathBuf {
+pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
 /// What a run printed and how it ended.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
     /// Exit code; none after a signal.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
 }
 
 /// Runs `upshift` in a folder.
-pub fn upshift<S: AsRef<std::ffi::OsStr>>(folder: &Path, args: &[S], stdin: &str) -> Run {
+pub(crate) fn upshift<S: AsRef<std::ffi::OsStr>>(folder: &Path, args: &[S], stdin: &str) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_upshift"))
         .args(args)
         .current_dir(folder)

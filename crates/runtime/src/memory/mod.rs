@@ -243,15 +243,21 @@ impl Drop for GrowableMap {
     }
 }
 
+/// The reserved style with this runtime's guard.
+#[must_use]
+pub fn reserved_memory_style() -> MemoryStyle {
+    MemoryStyle::Reserved {
+        guard_bytes: GUARD_BYTES,
+    }
+}
+
 /// The style that fits this process: reserved, unless its address space is limited or a trial reservation fails.
 #[must_use]
 pub fn probe_memory_style() -> MemoryStyle {
     let limited = getrlimit(Resource::As)
         .current
         .is_some_and(|limit| limit < RESERVED_STYLE_FROM_BYTES);
-    let style = MemoryStyle::Reserved {
-        guard_bytes: GUARD_BYTES,
-    };
+    let style = reserved_memory_style();
     if limited || LinearMemory::new(style, 1, None).is_err() {
         MemoryStyle::Checked
     } else {

@@ -1,0 +1,151 @@
+//! What an embedder can choose: [`Config`], and its defaults.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use upshift_abi::Tier;
+use upshift_module::FuncIndex;
+use upshift_tiering::{CompileMode, EventSink, TierMask, TierPolicy, TieringOptions, Tuning};
+
+/// Stack that guests may use by default, in bytes.
+const MAX_WASM_STACK: usize = 1 << 20;
+/// Smallest stack that makes sense, in bytes.
+const MIN_WASM_STACK: usize = 16 << 10;
+
+/// Options of an [`Engine`](crate::Engine). Each setter has the default in its description.
+///
+/// ```
+/// use upshift::{CompileMode, Config, Engine, TierPolicy};
+///
+/// # fn main() -> upshift::Result<()> {
+/// let mut config = Config::new();
+/// config.tier_policy(TierPolicy::Optimizing).compile_mode(CompileMode::Eager);
+/// let engine = Engine::new(&config)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) tiering: TieringOptions,
+    pub(crate) max_wasm_stack: usize,
+    pub(crate) memory_reservation: Option<bool>,
+    pub(crate) code_reserve_bytes: Option<usize>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tiering: TieringOptions {
+                interruption: true,
+                ..TieringOptions::default()
+            },
+            max_wasm_stack: MAX_WASM_STACK,
+            memory_reservation: None,
+            code_reserve_bytes: None,
+        }
+    }
+
+    /// Which tier functions run in, and when they change it. Default: [`TierPolicy::Dynamic`].
+    pub fn tier_policy(&mut self, policy: TierPolicy) -> &mut Self {
+        self.tiering.policy = policy;
+        self
+    }
+
+    /// Whether functions get their first code at their first call, or all in [`Module::new`](crate::Module::new).
+    /// Default: [`CompileMode::Lazy`].
+    pub fn compile_mode(&mut self, mode: CompileMode) -> &mut Self {
+        self.tiering.mode = mode;
+        self
+    }
+
+    /// How many threads validate and compile at the same time. With 1 everything before the first
+    /// call happens on the calling thread. The pool that optimizes while guests run always keeps one thread. 0 counts as
+    /// 1. Default: what the system says is available.
+    pub fn threads(&mut self, threads: usize) -> &mut Self {
+        self.tiering.threads = NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN);
+        self
+    }
+
+    /// Whether a running guest can be stopped by an [`InterruptHandle`](crate::InterruptHandle). Off, optimized loops
+    /// without calls cannot be stopped and are a little faster. Default: on.
+    pub fn interruption(&mut self, enable: bool) -> &mut Self {
+        self.tiering.interruption = enable;
+        self
+    }
+
+    /// Stack that one entry into a guest may use, in bytes; at least 16 KiB. What a thread's stack has
+    /// left is a bound as well. Default: 1 MiB.
+    pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Self {
+        self.max_wasm_stack = bytes.max(MIN_WASM_STACK);
+        self
+    }
+
+    /// Whether each memory reserves 4 GiB of address space, so that the processor checks bounds; off, code
+    /// compares. Default: none, which reserves where the address space allows it.
+    pub fn memory_reservation(&mut self, enable: impl Into<Option<bool>>) -> &mut Self {
+        self.memory_reservation = enable.into();
+        self
+    }
+
+    /// Address space for machine code, in bytes, at most 2 GiB. Memory is only used for code that
+    /// is there. Default: 1 GiB, less where address space is limited.
+    pub fn code_reserve_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.code_reserve_bytes = Some(bytes.min(2 << 30));
+        self
+    }
+
+    /// Thresholds of tier-up; they never change what a program computes.
+    pub fn tuning(&mut self, tuning: Tuning) -> &mut Self {
+        self.tiering.tuning = tuning;
+        self
+    }
+
+    /// Optimizes each function in its call number `calls`, whatever it costs; call `calls` + 1 runs
+    /// the optimized code. 0 optimizes before the first call. Needs a policy that tiers up. Default: none.
+    pub fn tier_up_after(&mut self, calls: impl Into<Option<u32>>) -> &mut Self {
+        self.tiering.tier_up_after = calls.into();
+        self
+    }
+
+    /// Forces functions, by index, into a tier; those with none follow the policy. The function must
+    /// always give the same answer. Default: no mask.
+    pub fn tier_mask(
+        &mut self,
+        mask: impl Fn(u32) -> Option<Tier> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.tiering.mask = Some(TierMask::new(move |func: FuncIndex| mask(func.0)));
+        self
+    }
+
+    /// Who is told of every compilation and installation. Default: nobody, at no cost.
+    pub fn events(&mut self, sink: Arc<dyn EventSink>) -> &mut Self {
+        self.tiering.sink = Some(sink);
+        self
+    }
+
+    /// How many registers of each class baseline code may allocate, to test its spilling.
+    #[doc(hidden)]
+    pub fn baseline_registers(&mut self, registers: impl Into<Option<u8>>) -> &mut Self {
+        self.tiering.baseline_registers = registers.into();
+        self
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("tiering", &self.tiering)
+            .field("max_wasm_stack", &self.max_wasm_stack)
+            .field("memory_reservation", &self.memory_reservation)
+            .field("code_reserve_bytes", &self.code_reserve_bytes)
+            .finish()
+    }
+}

@@ -1,0 +1,175 @@
+//! [`Engine`]: compilers, code space and policy, shared by modules and stores.
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shim::StoreBox;
+use crate::stats::Stats;
+use std::fmt;
+use std::sync::Arc;
+use upshift_abi::{Compiler, CpuFeatures, MemoryStyle, Tier};
+use upshift_baseline::BaselineCompiler;
+use upshift_module::{DecodeOptions, Module as DecodedModule, Parallelism};
+use upshift_optimizing::OptimizingCompiler;
+use upshift_runtime::{
+    CodeSpace, CodeSpaceOptions, LoadedModule, LoadedModuleParts, StoreInner, StoreOptions,
+    StoreParts, TypeRegistry, libcall_table, probe_memory_style, reserved_memory_style,
+};
+use upshift_tiering::{CompileMode, TierManager};
+
+/// Compiles modules and runs them: what a process has one of, as a rule.
+///
+/// Cheap to clone, `Send` and `Sync`. All code of an engine lies in one reservation of address space.
+///
+/// ```
+/// use upshift::{Config, Engine, TierPolicy};
+///
+/// # fn main() -> upshift::Result<()> {
+/// let engine = Engine::new(Config::new().tier_policy(TierPolicy::Baseline))?;
+/// assert_eq!(engine.stats().tier(upshift::Tier::Optimizing).functions, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+struct EngineInner {
+    tiers: TierManager,
+    baseline: Arc<dyn Compiler>,
+    optimizing: Arc<dyn Compiler>,
+    code_space: Arc<CodeSpace>,
+    types: Arc<TypeRegistry>,
+    memory_style: MemoryStyle,
+    cpu: CpuFeatures,
+    max_wasm_stack: usize,
+}
+
+impl Engine {
+    /// An engine with these options.
+    ///
+    /// # Errors
+    /// Kind [`ErrorKind::Unsupported`] on a processor without SSE4.1; kind [`ErrorKind::Resource`] if the system
+    /// refuses address space for code.
+    pub fn new(config: &Config) -> Result<Self> {
+        let cpu = CpuFeatures::detect();
+        if !cpu.has(CpuFeatures::SSE41) {
+            return Err(Error::with_kind(
+                ErrorKind::Unsupported,
+                "expected a processor with SSE4.1, found one without",
+            ));
+        }
+        let mut options = CodeSpaceOptions::default();
+        if let Some(bytes) = config.code_reserve_bytes {
+            options.reserve_bytes = bytes;
+        }
+        let memory_style = match config.memory_reservation {
+            None => probe_memory_style(),
+            Some(true) => reserved_memory_style(),
+            Some(false) => MemoryStyle::Checked,
+        };
+        let baseline: Arc<dyn Compiler> = Arc::new(BaselineCompiler::new());
+        let optimizing: Arc<dyn Compiler> = Arc::new(OptimizingCompiler::new());
+        let tiers = TierManager::new(
+            config.tiering.clone(),
+            Arc::clone(&baseline),
+            Arc::clone(&optimizing),
+        );
+        Ok(Self(Arc::new(EngineInner {
+            tiers,
+            baseline,
+            optimizing,
+            code_space: CodeSpace::new(&options, &libcall_table()).map_err(Error::from_runtime)?,
+            types: TypeRegistry::new(),
+            memory_style,
+            cpu,
+            max_wasm_stack: config.max_wasm_stack,
+        })))
+    }
+
+    /// Whether two are clones of one engine.
+    #[must_use]
+    pub fn same(a: &Self, b: &Self) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    /// What was compiled so far, by which tier, in how many bytes and how much time.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::new(self.0.tiers.stats(), self.0.code_space.stats())
+    }
+
+    /// Waits until no function is queued or being compiled in the background: for tests and tools, whose
+    /// outcome must not depend on how fast the machine is.
+    pub fn wait_for_tier_up(&self) {
+        self.0.tiers.drain();
+    }
+
+    /// How bodies are validated: on the pool, or on the calling thread alone.
+    pub(crate) fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions {
+            parallelism: match self.0.tiers.front_pool() {
+                Some(pool) => Parallelism::Pool(pool),
+                None => Parallelism::CallingThread,
+            },
+        }
+    }
+
+    /// Makes a module of this engine of a decoded one; compiles it now if the mode says so.
+    pub(crate) fn load(&self, module: DecodedModule) -> Result<Arc<LoadedModule>> {
+        let inner = &*self.0;
+        let tiers = inner.tiers.module(&module);
+        let loaded = LoadedModule::new(LoadedModuleParts {
+            module: Arc::new(module),
+            code_space: Arc::clone(&inner.code_space),
+            types: Arc::clone(&inner.types),
+            sink: Arc::<upshift_tiering::ModuleTiers>::clone(&tiers),
+            memory_style: inner.memory_style,
+            cpu: inner.cpu,
+            interruption: inner.tiers.options().interruption,
+        })
+        .map_err(Error::from_runtime)?;
+        match inner.tiers.options().mode {
+            CompileMode::Lazy => {}
+            CompileMode::Eager => tiers.compile_all_first(&loaded).map_err(Error::from_tier)?,
+        }
+        Ok(loaded)
+    }
+
+    /// The compiler of a tier.
+    pub(crate) fn compiler(&self, tier: Tier) -> &Arc<dyn Compiler> {
+        match tier {
+            Tier::Baseline => &self.0.baseline,
+            Tier::Optimizing => &self.0.optimizing,
+        }
+    }
+
+    /// An empty store.
+    pub(crate) fn new_store(&self) -> StoreBox {
+        StoreBox::new(StoreInner::new(StoreParts {
+            code_space: Arc::clone(&self.0.code_space),
+            types: Arc::clone(&self.0.types),
+            memory_style: self.0.memory_style,
+            options: StoreOptions {
+                max_wasm_stack: self.0.max_wasm_stack,
+                ..StoreOptions::default()
+            },
+        }))
+    }
+}
+
+impl Default for Engine {
+    /// An engine with the default options.
+    ///
+    /// # Panics
+    /// If [`Engine::new`] fails with them.
+    fn default() -> Self {
+        Self::new(&Config::new()).expect("an engine with default options")
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("tiers", &self.0.tiers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+//! [`Stats`]: what an engine did so far.
+
+use std::time::Duration;
+use upshift_abi::Tier;
+use upshift_runtime::CodeSpaceStats;
+use upshift_tiering::TierStats;
+
+/// A snapshot of an engine's numbers since it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Functions with a body in all modules loaded so far.
+    pub functions: u64,
+    /// What the baseline compiler did.
+    pub baseline: TierStats,
+    /// What the optimizing compiler did.
+    pub optimizing: TierStats,
+    /// Time that guest threads spent waiting for code.
+    pub lazy_compile_time: Duration,
+    /// Requests for the optimizing tier.
+    pub requested: u64,
+    /// Requests and jobs that were dropped.
+    pub skipped: u64,
+    /// Functions whose baseline code was replaced.
+    pub retired: u64,
+    /// Jobs that wait for a worker now.
+    pub queue_length: usize,
+    /// Time in the queue, added over all jobs that workers took.
+    pub queue_wait: Duration,
+    /// Machine code in use now, in bytes.
+    pub code_bytes_live: u64,
+    /// Memory behind the code space now, in bytes.
+    pub code_bytes_committed: u64,
+}
+
+impl Stats {
+    pub(crate) fn new(tiers: upshift_tiering::Stats, code: CodeSpaceStats) -> Self {
+        let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        Self {
+            functions: tiers.functions,
+            baseline: tiers.baseline,
+            optimizing: tiers.optimizing,
+            lazy_compile_time: tiers.guest_compile_time,
+            requested: tiers.requests,
+            skipped: tiers.skipped,
+            retired: tiers.retired,
+            queue_length: tiers.queue_len,
+            queue_wait: tiers.queue_wait,
+            code_bytes_live: bytes(code.live_bytes),
+            code_bytes_committed: bytes(code.committed_bytes),
+        }
+    }
+
+    /// The numbers of one compiler.
+    #[must_use]
+    pub fn tier(&self, tier: Tier) -> &TierStats {
+        match tier {
+            Tier::Baseline => &self.baseline,
+            Tier::Optimizing => &self.optimizing,
+        }
+    }
+}
