@@ -117,8 +117,8 @@ impl Lower<'_> {
         let site = self.loops_seen + 1;
         self.loops_seen += 1;
         self.freeze();
-        self.constants_to_slots(self.s.stack.in_slots);
-        self.s.stack.in_slots = self.s.stack.len();
+        let (params, _) = self.block_arity(ty);
+        self.constants_to_slots(self.s.stack.len() - params);
         self.flush_locals();
         self.drop_registers();
         let label = self.s.asm.new_label();

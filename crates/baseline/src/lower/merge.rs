@@ -12,8 +12,9 @@
 //! * **M4, results.** The first branch to a label chooses registers for up to four results; if there are more, or at a loop, results
 //!   (parameters) travel in the canonical slots of the target's height. Slots are written in ascending order: the slot of result i is
 //!   not above the place of the i-th value, so a slot is never overwritten before the value in it has been read.
-//! * **M5, loop headers.** All operands are in their slots, constants as well, and nothing is cached, so that the frame and the homes
-//!   are the whole state (on-stack replacement enters from there).
+//! * **M5, loop headers.** All operands are in their slots and nothing is cached, so that the frame, the homes and the constants of
+//!   the prefix are the whole state (on-stack replacement enters from there). Constants below a loop stay constants: writing
+//!   them to their slots inside an arm would leave the other arm without them.
 //!
 //! Everything here emits moves only, which leave the flags of a pending comparison alone.
 
@@ -68,7 +69,7 @@ impl Lower<'_> {
         }
     }
 
-    /// Writes the constants among operands from a height on to their slots.
+    /// Writes the constants among a block's own parameters, from a height on, to their slots.
     pub(super) fn constants_to_slots(&mut self, from: u32) {
         for height in from..self.s.stack.len() {
             if let Place::Const(bits) = self.s.stack.place(height) {

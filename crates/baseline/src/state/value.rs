@@ -130,8 +130,6 @@ pub(crate) struct ValueStack {
     refs: Vec<u32>,
     /// Every operand below is a constant or in its slot.
     pub(crate) frozen: u32,
-    /// Every operand below is in its slot.
-    pub(crate) in_slots: u32,
 }
 
 impl ValueStack {
@@ -140,7 +138,6 @@ impl ValueStack {
         self.wide.clear();
         self.refs.clear();
         self.frozen = 0;
-        self.in_slots = 0;
     }
 
     #[expect(
@@ -254,7 +251,6 @@ impl ValueStack {
         }
         let len = self.len();
         self.frozen = self.frozen.min(len);
-        self.in_slots = self.in_slots.min(len);
     }
 
     fn set(&mut self, height: u32, kind: Kind, small: u16) {
