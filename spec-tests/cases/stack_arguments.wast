@@ -54,7 +54,7 @@
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $s))
 )
-(assert_return (invoke "mix" (i64.const 2) (f64.const 12)) (i64.const 18303))
+(assert_return (invoke "mix" (i64.const 2) (f64.const 12)) (i64.const 19655))
 (assert_return (invoke "many" (i32.const 100))
   (i32.const 100) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (i32.const 7) (i32.const 8) (i32.const 109)
   (f64.const 0) (f64.const 1) (f64.const 2) (f64.const 3) (f64.const 4) (f64.const 5) (f64.const 6) (f64.const 7) (f64.const 8) (f64.const 9)
