@@ -12,9 +12,6 @@ mod reference;
 mod table;
 mod tiering;
 
-#[cfg(test)]
-mod tests;
-
 use crate::arch::LibcallTable;
 use crate::store::StoreInner;
 use crate::store::failure::Failure;

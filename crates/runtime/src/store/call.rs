@@ -96,10 +96,10 @@ impl StoreInner {
             frame.ints[0] = area.as_mut_ptr().expose_provenance() as u64;
         }
         place_args(&mut frame, info, args);
-        // SAFETY: rule ENTRY: the slot of a record lives as long as the module, which the store holds.
+        // SAFETY: rule ENTER: the slot of a record lives as long as the module, which the store holds.
         let code = unsafe { (*record.slot).0.load(Ordering::Acquire) };
         let code = CodePtr::new(code).expect("an entry slot is never empty");
-        // SAFETY: rule ENTRY: the code in a record's slot follows the convention of the record's type, by
+        // SAFETY: rule ENTER: the code in a record's slot follows the convention of the record's type, by
         // which the frame was filled; the context is of this store.
         let outcome = unsafe { self.enter(code, record.vmctx, &mut frame) };
         if let Err(stop) = outcome {

@@ -3,6 +3,7 @@
 mod calls;
 mod counter;
 mod process;
+mod store;
 mod threads;
 mod traps;
 
