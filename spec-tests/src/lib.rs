@@ -40,18 +40,18 @@ impl Mode {
             Self::Baseline => config.tier_policy(TierPolicy::Baseline),
             Self::Optimizing => config.tier_policy(TierPolicy::Optimizing),
             Self::Eager => config.tier_policy(TierPolicy::Eager),
-            Self::TierUpAfterFirstCall => {
-                config.tier_policy(TierPolicy::Dynamic).tier_up_after(Some(1))
-            }
-            Self::BaselineChecked => {
-                config.tier_policy(TierPolicy::Baseline).memory_reservation(false)
-            }
-            Self::OptimizingChecked => {
-                config.tier_policy(TierPolicy::Optimizing).memory_reservation(false)
-            }
-            Self::BaselineFewRegisters => {
-                config.tier_policy(TierPolicy::Baseline).baseline_registers(Some(0))
-            }
+            Self::TierUpAfterFirstCall => config
+                .tier_policy(TierPolicy::Dynamic)
+                .tier_up_after(Some(1)),
+            Self::BaselineChecked => config
+                .tier_policy(TierPolicy::Baseline)
+                .memory_reservation(false),
+            Self::OptimizingChecked => config
+                .tier_policy(TierPolicy::Optimizing)
+                .memory_reservation(false),
+            Self::BaselineFewRegisters => config
+                .tier_policy(TierPolicy::Baseline)
+                .baseline_registers(Some(0)),
         };
         Engine::new(&config)
     }
@@ -65,7 +65,10 @@ pub fn failures(reports: &[Report]) -> Vec<(String, String)> {
         .flat_map(|report| {
             report.failures.iter().map(|failure| {
                 let place = format!("{}:{}", report.name, failure.line);
-                (place, format!("{}: {}", failure.kind.name(), failure.message))
+                (
+                    place,
+                    format!("{}: {}", failure.kind.name(), failure.message),
+                )
             })
         })
         .collect()
@@ -100,8 +103,19 @@ pub fn check(mode: Mode, reports: &[Report], expected: &BTreeSet<String>) {
         unexpected.is_empty(),
         "{mode:?}: {} of {total} directives failed unexpectedly:\n{}",
         unexpected.len(),
-        unexpected.iter().take(100).cloned().collect::<Vec<_>>().join("\n")
+        unexpected
+            .iter()
+            .take(100)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
     );
-    assert!(stale.is_empty(), "{mode:?}: listed as failing, but these hold: {stale:?}");
-    println!("{mode:?}: {} of {total} directives held", total - failures.len());
+    assert!(
+        stale.is_empty(),
+        "{mode:?}: listed as failing, but these hold: {stale:?}"
+    );
+    println!(
+        "{mode:?}: {} of {total} directives held",
+        total - failures.len()
+    );
 }

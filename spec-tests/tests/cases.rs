@@ -18,8 +18,15 @@ fn cases_hold_in_every_mode() {
     let sources: Vec<(String, String)> = files
         .iter()
         .map(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (format!("cases/{name}"), fs::read_to_string(path).expect("a case can be read"))
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            (
+                format!("cases/{name}"),
+                fs::read_to_string(path).expect("a case can be read"),
+            )
         })
         .collect();
     let modes = [
@@ -33,8 +40,10 @@ fn cases_hold_in_every_mode() {
     ];
     for mode in modes {
         let engine = mode.engine().expect("the engine of every mode can be made");
-        let reports: Vec<Report> =
-            sources.iter().map(|(name, source)| run_script(&engine, name, source)).collect();
+        let reports: Vec<Report> = sources
+            .iter()
+            .map(|(name, source)| run_script(&engine, name, source))
+            .collect();
         check(mode, &reports, &parse_expected(""));
     }
 }

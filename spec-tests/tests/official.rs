@@ -28,7 +28,11 @@ fn run(mode: Mode) {
         .par_iter()
         .map(|script| {
             let engine = mode.engine().expect("the engine of every mode can be made");
-            run_script(&engine, &format!("{}/{}", script.parent(), script.name()), script.raw())
+            run_script(
+                &engine,
+                &format!("{}/{}", script.parent(), script.name()),
+                script.raw(),
+            )
         })
         .collect();
     check(mode, &reports, &expected);

@@ -10,7 +10,12 @@ pub(crate) const COMMANDS: [&str; 5] = ["run", "validate", "compile", "objdump",
 
 /// A WebAssembly engine with two gears: starts at once, runs optimized.
 #[derive(Parser, Debug)]
-#[command(name = "upshift", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "upshift",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -110,12 +115,21 @@ pub(crate) struct RunOptions {
     /// Print what the tiers did, on standard error.
     #[arg(long)]
     pub(crate) stats: bool,
-    /// The module, binary or text.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Arguments of the guest.
-    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) args: Vec<String>,
+    /// The module, binary or text, and the arguments of the guest: all that follows FILE is the guest's.
+    #[arg(value_names = ["FILE", "ARGS"], trailing_var_arg = true, required = true, num_args = 1..)]
+    command: Vec<String>,
+}
+
+impl RunOptions {
+    /// The module's path, as given.
+    pub(crate) fn file(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
+    }
+
+    /// The guest's arguments.
+    pub(crate) fn args(&self) -> &[String] {
+        self.command.get(1..).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -174,7 +188,9 @@ pub(crate) struct WastOptions {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("expected seconds, found {text:?}"))?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| format!("expected seconds, found {text:?}"))?;
     Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
 }
 

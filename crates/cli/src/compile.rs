@@ -20,11 +20,15 @@ pub(crate) fn validate(options: &FileOptions) -> Result<(), Error> {
 pub(crate) fn compile(options: &CompileOptions) -> Result<(), Error> {
     let bytes = read(&options.file)?;
     println!("tier         functions   total ms   code bytes   code bytes per wasm byte");
-    for (tier, policy) in
-        [(Tier::Baseline, TierPolicy::Baseline), (Tier::Optimizing, TierPolicy::Optimizing)]
-    {
+    for (tier, policy) in [
+        (Tier::Baseline, TierPolicy::Baseline),
+        (Tier::Optimizing, TierPolicy::Optimizing),
+    ] {
         let mut config = Config::new();
-        config.tier_policy(policy).compile_mode(CompileMode::Eager).interruption(false);
+        config
+            .tier_policy(policy)
+            .compile_mode(CompileMode::Eager)
+            .interruption(false);
         if let Some(threads) = options.threads {
             config.threads(threads as usize);
         }

@@ -19,13 +19,22 @@ pub(crate) fn parse_arguments<T>(
         );
         return Err(Error::with_kind(ErrorKind::Type, message));
     }
-    params.iter().zip(words).enumerate().map(|(i, (ty, word))| argument(i, ty, word)).collect()
+    params
+        .iter()
+        .zip(words)
+        .enumerate()
+        .map(|(i, (ty, word))| argument(i, ty, word))
+        .collect()
 }
 
 fn argument(index: usize, ty: &ValType, word: &str) -> Result<Val, Error> {
     let value = match ty {
         ValType::I32 => integer(word, u64::from(u32::MAX), i64::from(i32::MIN))
-            .and_then(|bits| i32::try_from(bits.cast_signed()).ok().or_else(|| u32::try_from(bits).ok().map(u32::cast_signed)))
+            .and_then(|bits| {
+                i32::try_from(bits.cast_signed())
+                    .ok()
+                    .or_else(|| u32::try_from(bits).ok().map(u32::cast_signed))
+            })
             .map(Val::I32),
         ValType::I64 => integer(word, u64::MAX, i64::MIN).map(|bits| Val::I64(bits.cast_signed())),
         ValType::F32 => word.parse::<f32>().ok().map(|v| Val::F32(v.to_bits())),
@@ -44,7 +53,10 @@ fn integer(word: &str, max: u64, min: i64) -> Option<u64> {
         Some(rest) => (true, rest),
         None => (false, word.strip_prefix('+').unwrap_or(word)),
     };
-    let magnitude = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+    let magnitude = match digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+    {
         Some(hex) => u64::from_str_radix(hex, 16).ok()?,
         None => digits.parse().ok()?,
     };
@@ -57,7 +69,10 @@ fn integer(word: &str, max: u64, min: i64) -> Option<u64> {
 
 /// One line per result, as a literal of its type.
 pub(crate) fn format_results<T>(store: &Store<T>, results: &[Val]) -> String {
-    results.iter().map(|value| format_value(store, value) + "\n").collect()
+    results
+        .iter()
+        .map(|value| format_value(store, value) + "\n")
+        .collect()
 }
 
 fn format_value<T>(store: &Store<T>, value: &Val) -> String {
@@ -91,7 +106,11 @@ mod tests {
             (ValType::I32, "4294967296", None),
             (ValType::I32, "-2147483649", None),
             (ValType::I32, "x", None),
-            (ValType::I64, "-9223372036854775808", Some(Val::I64(i64::MIN))),
+            (
+                ValType::I64,
+                "-9223372036854775808",
+                Some(Val::I64(i64::MIN)),
+            ),
             (ValType::I64, "18446744073709551615", Some(Val::I64(-1))),
             (ValType::F64, "-1.5", Some(Val::F64((-1.5_f64).to_bits()))),
             (ValType::F32, "2", Some(Val::F32(2.0_f32.to_bits()))),
@@ -99,7 +118,11 @@ mod tests {
         ];
         for (ty, word, expected) in rows {
             let found = argument(0, &ty, word).ok();
-            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{word} as {ty}");
+            assert_eq!(
+                format!("{found:?}"),
+                format!("{expected:?}"),
+                "{word} as {ty}"
+            );
         }
     }
 }

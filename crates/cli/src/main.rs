@@ -46,7 +46,8 @@ fn report(result: Result<(), upshift::Error>) -> i32 {
 /// `upshift FILE ...` and `upshift --option FILE ...` mean `upshift run ...`.
 fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let own = |word: &str| {
-        args::COMMANDS.contains(&word) || ["help", "-h", "--help", "-V", "--version"].contains(&word)
+        args::COMMANDS.contains(&word)
+            || ["help", "-h", "--help", "-V", "--version"].contains(&word)
     };
     if let Some(first) = args.get(1)
         && !first.to_str().is_some_and(own)
@@ -64,7 +65,10 @@ mod tests {
     fn a_first_word_that_is_no_subcommand_is_a_file() {
         let rows = [
             ("upshift a.wasm -x", "upshift run a.wasm -x"),
-            ("upshift --tier baseline a.wasm", "upshift run --tier baseline a.wasm"),
+            (
+                "upshift --tier baseline a.wasm",
+                "upshift run --tier baseline a.wasm",
+            ),
             ("upshift run a.wasm", "upshift run a.wasm"),
             ("upshift validate a.wasm", "upshift validate a.wasm"),
             ("upshift --help", "upshift --help"),

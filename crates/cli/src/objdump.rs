@@ -76,8 +76,11 @@ fn disassemble(code: &MachineCode, text: &mut String) {
         line.clear();
         formatter.format(&instruction, &mut line);
         let start = instruction.ip32();
-        let notes: Vec<String> =
-            code.notes(start..instruction.next_ip32()).iter().map(Note::to_string).collect();
+        let notes: Vec<String> = code
+            .notes(start..instruction.next_ip32())
+            .iter()
+            .map(Note::to_string)
+            .collect();
         let _ = if notes.is_empty() {
             writeln!(text, "{start:>8x}  {line}")
         } else {
@@ -108,8 +111,12 @@ impl WasmText {
     }
 
     fn lines(&self, body: &std::ops::Range<usize>) -> impl Iterator<Item = (usize, &str)> {
-        let start = self.lines.partition_point(|(offset, _)| *offset < body.start);
+        let start = self
+            .lines
+            .partition_point(|(offset, _)| *offset < body.start);
         let end = self.lines.partition_point(|(offset, _)| *offset < body.end);
-        self.lines[start..end.max(start)].iter().map(|(offset, line)| (*offset, line.as_str()))
+        self.lines[start..end.max(start)]
+            .iter()
+            .map(|(offset, line)| (*offset, line.as_str()))
     }
 }

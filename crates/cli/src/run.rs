@@ -20,18 +20,22 @@ struct Host {
 /// Runs a program; gives the exit code. The line of timings is the last on standard error, however the run ends.
 pub(crate) fn run(options: &RunOptions) -> i32 {
     let mut phases = Phases::default();
-    let mut engine = None;
-    let code = match run_phases(options, &mut phases, &mut engine) {
+    // The module is kept, so that its code counts as live in what is printed below.
+    let mut loaded = None;
+    let code = match run_phases(options, &mut phases, &mut loaded) {
         Ok(()) => 0,
         Err(error) => exit_code(options, &error),
     };
     // Results may still be buffered; a closed pipe is not the guest's failure.
     let _ = std::io::stdout().flush();
-    if options.stats && let Some(engine) = &engine {
+    let engine = loaded.as_ref().map(|(engine, _)| engine);
+    if options.stats
+        && let Some(engine) = engine
+    {
         timings::print_stats(engine);
     }
     match options.timings {
-        Some(TimingsFormat::Json) => timings::print_json(engine.as_ref(), phases, code),
+        Some(TimingsFormat::Json) => timings::print_json(engine, phases, code),
         None => {}
     }
     code
@@ -40,42 +44,54 @@ pub(crate) fn run(options: &RunOptions) -> i32 {
 fn run_phases(
     options: &RunOptions,
     phases: &mut Phases,
-    engine_out: &mut Option<Engine>,
+    loaded: &mut Option<(Engine, Option<Module>)>,
 ) -> Result<(), Error> {
     let mut config = options.engine.config();
     config.interruption(options.timeout.is_some());
-    let engine = engine_out.insert(Engine::new(&config)?).clone();
-    let bytes = std::fs::read(&options.file).map_err(|error| read_error(options, &error))?;
+    let engine = Engine::new(&config)?;
+    *loaded = Some((engine.clone(), None));
+    let bytes = std::fs::read(options.file()).map_err(|error| read_error(options, &error))?;
     let wasi = wasi_context(options)?;
 
     let started = Instant::now();
     let module = Module::from_vec(&engine, bytes)?;
     phases.compile = started.elapsed();
+    *loaded = Some((engine.clone(), Some(module.clone())));
 
     let started = Instant::now();
     let linker = linker(&engine)?;
-    let mut store = Store::new(&engine, Host { wasi, clock: BenchClock::default() });
+    let mut store = Store::new(
+        &engine,
+        Host {
+            wasi,
+            clock: BenchClock::default(),
+        },
+    );
     let stop_timer = options.timeout.map(|timeout| start_timer(&store, timeout));
     let instance = linker.instantiate(&mut store, &module);
     phases.instantiate = started.elapsed();
 
     let started = Instant::now();
     let outcome = instance.and_then(|instance| call(options, &mut store, instance));
-    phases.run = store.data_mut().clock.finish().unwrap_or_else(|| started.elapsed());
+    phases.run = store
+        .data_mut()
+        .clock
+        .finish()
+        .unwrap_or_else(|| started.elapsed());
     drop(stop_timer);
     outcome
 }
 
 fn read_error(options: &RunOptions, error: &std::io::Error) -> Error {
-    Error::with_kind(ErrorKind::Io, format!("{}: {error}", options.file.display()))
+    Error::with_kind(ErrorKind::Io, format!("{}: {error}", options.file()))
 }
 
 fn wasi_context(options: &RunOptions) -> Result<WasiCtx, Error> {
     let mut builder = WasiCtxBuilder::new();
     builder.inherit_stdio();
-    builder.arg(&options.file.to_string_lossy());
+    builder.arg(options.file());
     if options.invoke.is_none() {
-        for arg in &options.args {
+        for arg in options.args() {
             builder.arg(arg);
         }
     }
@@ -122,7 +138,7 @@ fn call(options: &RunOptions, store: &mut Store<Host>, instance: Instance) -> Re
         initialize.call(&mut *store, &[], &mut [])?;
     }
     let func = export(store, instance, name)?;
-    let args = invoke::parse_arguments(store, name, &func, &options.args)?;
+    let args = invoke::parse_arguments(store, name, &func, options.args())?;
     let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
     func.call(&mut *store, &args, &mut results)?;
     let text = invoke::format_results(store, &results);
@@ -133,7 +149,10 @@ fn call(options: &RunOptions, store: &mut Store<Host>, instance: Instance) -> Re
 
 fn export(store: &mut Store<Host>, instance: Instance, name: &str) -> Result<Func, Error> {
     instance.get_func(&mut *store, name).ok_or_else(|| {
-        let names: Vec<String> = instance.exports(&mut *store).map(|e| e.name().to_owned()).collect();
+        let names: Vec<String> = instance
+            .exports(&mut *store)
+            .map(|e| e.name().to_owned())
+            .collect();
         let message = format!("expected an exported function {name:?}, found {names:?}");
         Error::with_kind(ErrorKind::Link, message)
     })
@@ -147,7 +166,7 @@ fn exit_code(options: &RunOptions, error: &Error) -> i32 {
         if options.timeout.is_some() && trap.code() == upshift::TrapCode::Interrupt {
             eprintln!("upshift: the guest ran longer than --timeout allows");
         }
-        eprintln!("upshift: {error}");
+        eprintln!("upshift: {error:#}");
         return EXIT_TRAP;
     }
     eprintln!("upshift: {error}");

@@ -1,7 +1,7 @@
 //! `upshift wast`: runs test scripts.
 
-use crate::args::WastOptions;
 use crate::EXIT_ERROR;
+use crate::args::WastOptions;
 use upshift::Engine;
 use upshift_wast::run_script;
 

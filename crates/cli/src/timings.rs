@@ -91,5 +91,8 @@ pub(crate) fn print_stats(engine: &Engine) {
     eprintln!("tier-ups failed       {:>12}", stats.optimizing.failures);
     eprintln!("tier-ups dropped      {:>12}", stats.skipped);
     eprintln!("jobs waiting          {:>12}", stats.queue_length);
-    eprintln!("lazy compile ms       {:>12.3}", millis(stats.lazy_compile_time));
+    eprintln!(
+        "lazy compile ms       {:>12.3}",
+        millis(stats.lazy_compile_time)
+    );
 }

@@ -76,7 +76,11 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), held: BTreeMap::new(), failures: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            held: BTreeMap::new(),
+            failures: Vec::new(),
+        }
     }
 
     /// Number of directives that held.
@@ -95,9 +99,20 @@ impl Report {
 impl fmt::Display for Report {
     /// One line of counts, then one line per failure.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} of {} directives held", self.name, self.passed(), self.total())?;
+        write!(
+            f,
+            "{}: {} of {} directives held",
+            self.name,
+            self.passed(),
+            self.total()
+        )?;
         for (i, (kind, count)) in self.held.iter().enumerate() {
-            write!(f, "{}{} {count}", if i == 0 { " (" } else { ", " }, kind.name())?;
+            write!(
+                f,
+                "{}{} {count}",
+                if i == 0 { " (" } else { ", " },
+                kind.name()
+            )?;
         }
         if !self.held.is_empty() {
             f.write_str(")")?;

@@ -16,7 +16,12 @@ pub fn run_script(engine: &Engine, name: &str, source: &str) -> Report {
     let script_failure = |report: &mut Report, span: Span, message: String| {
         let (line, column) = span.linecol_in(source);
         let kind = DirectiveKind::Script;
-        report.failures.push(Failure { line: line + 1, column: column + 1, kind, message });
+        report.failures.push(Failure {
+            line: line + 1,
+            column: column + 1,
+            kind,
+            message,
+        });
     };
     let mut lexer = Lexer::new(source);
     lexer.allow_confusing_unicode(true);
@@ -37,7 +42,11 @@ pub fn run_script(engine: &Engine, name: &str, source: &str) -> Report {
     let mut runner = match Runner::new(engine) {
         Ok(runner) => runner,
         Err(error) => {
-            script_failure(&mut report, Span::from_offset(0), format!("spectest: {error}"));
+            script_failure(
+                &mut report,
+                Span::from_offset(0),
+                format!("spectest: {error}"),
+            );
             return report;
         }
     };
@@ -47,7 +56,12 @@ pub fn run_script(engine: &Engine, name: &str, source: &str) -> Report {
         match runner.directive(directive) {
             Ok(()) => *report.held.entry(kind).or_default() += 1,
             Err(message) => {
-                report.failures.push(Failure { line: line + 1, column: column + 1, kind, message });
+                report.failures.push(Failure {
+                    line: line + 1,
+                    column: column + 1,
+                    kind,
+                    message,
+                });
             }
         }
     }
@@ -119,10 +133,13 @@ impl Runner {
                 self.definitions.insert(name, compiled);
                 Ok(())
             }
-            WastDirective::ModuleInstance { instance, module, .. } => {
+            WastDirective::ModuleInstance {
+                instance, module, ..
+            } => {
                 let module = module.map(owned);
                 let compiled = self.definitions.get(&module).cloned();
-                let compiled = compiled.ok_or_else(|| format!("no module {module:?} is defined"))?;
+                let compiled =
+                    compiled.ok_or_else(|| format!("no module {module:?} is defined"))?;
                 self.instantiate(&compiled, instance.map(owned))
             }
             WastDirective::Register { name, module, .. } => {
@@ -143,15 +160,21 @@ impl Runner {
             WastDirective::AssertExhaustion { call, message, .. } => {
                 expect_trap(self.invoke(&call)?, message)
             }
-            WastDirective::AssertUnlinkable { module, message, .. } => {
-                self.assert_unlinkable(module, message)
+            WastDirective::AssertUnlinkable {
+                module, message, ..
+            } => self.assert_unlinkable(module, message),
+            WastDirective::AssertInvalid {
+                module, message, ..
             }
-            WastDirective::AssertInvalid { module, message, .. }
-            | WastDirective::AssertMalformed { module, message, .. }
-            | WastDirective::AssertMalformedCustom { module, message, .. }
-            | WastDirective::AssertInvalidCustom { module, message, .. } => {
-                self.assert_rejected(module, message)
+            | WastDirective::AssertMalformed {
+                module, message, ..
             }
+            | WastDirective::AssertMalformedCustom {
+                module, message, ..
+            }
+            | WastDirective::AssertInvalidCustom {
+                module, message, ..
+            } => self.assert_rejected(module, message),
             WastDirective::AssertException { .. }
             | WastDirective::AssertSuspension { .. }
             | WastDirective::Thread(_)
@@ -176,8 +199,10 @@ impl Runner {
     }
 
     fn instantiate(&mut self, module: &Module, name: Option<String>) -> Result<(), String> {
-        let instance =
-            self.linker.instantiate(&mut self.store, module).map_err(|e| e.to_string())?;
+        let instance = self
+            .linker
+            .instantiate(&mut self.store, module)
+            .map_err(|e| e.to_string())?;
         if let Some(name) = name {
             self.instances.insert(name, instance);
         }
@@ -187,7 +212,9 @@ impl Runner {
 
     fn instance(&self, name: Option<Id<'_>>) -> Result<Instance, String> {
         match name {
-            None => self.current.ok_or_else(|| "no instance to act on".to_owned()),
+            None => self
+                .current
+                .ok_or_else(|| "no instance to act on".to_owned()),
             Some(id) => self
                 .instances
                 .get(id.name())
@@ -210,22 +237,29 @@ impl Runner {
             WastExecute::Wat(mut module) => {
                 let bytes = module.encode().map_err(|e| e.to_string())?;
                 let module = Module::new(&self.engine, &bytes).map_err(|e| e.to_string())?;
-                Ok(self.linker.instantiate(&mut self.store, &module).map(|_| Vec::new()))
+                Ok(self
+                    .linker
+                    .instantiate(&mut self.store, &module)
+                    .map(|_| Vec::new()))
             }
-            WastExecute::Get { module, global, .. } => match self.export(module, global)? {
-                Extern::Global(global) => Ok(Ok(vec![global.get(&mut self.store)])),
-                other => Err(format!("expected {global:?} to be a global, found {other:?}")),
-            },
+            WastExecute::Get { module, global, .. } => {
+                let found = self.export(module, global)?;
+                match found.into_global() {
+                    Some(global) => Ok(Ok(vec![global.get(&mut self.store)])),
+                    None => Err(format!(
+                        "expected {global:?} to be a global, found {found:?}"
+                    )),
+                }
+            }
         }
     }
 
     fn invoke(&mut self, invoke: &WastInvoke<'_>) -> Result<Outcome, String> {
-        let func = match self.export(invoke.module, invoke.name)? {
-            Extern::Func(func) => func,
-            other => return Err(format!("expected a function, found {other:?}")),
+        let found = self.export(invoke.module, invoke.name)?;
+        let Some(func) = found.into_func() else {
+            return Err(format!("expected a function, found {found:?}"));
         };
-        let args =
-            values::arguments(&mut self.store, &invoke.args).map_err(|e| e.to_string())?;
+        let args = values::arguments(&mut self.store, &invoke.args).map_err(|e| e.to_string())?;
         let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
         let done = func.call(&mut self.store, &args, &mut results);
         Ok(done.map(|()| results))
@@ -235,13 +269,17 @@ impl Runner {
         let bytes = module.encode().map_err(|e| e.to_string())?;
         let module = Module::new(&self.engine, &bytes).map_err(|e| e.to_string())?;
         match self.linker.instantiate(&mut self.store, &module) {
-            Ok(_) => Err(format!("expected a link error {message:?}, found an instance")),
+            Ok(_) => Err(format!(
+                "expected a link error {message:?}, found an instance"
+            )),
             Err(error) if error.kind() == ErrorKind::Link => {
                 let found = error.to_string();
                 if found.contains(message) {
                     Ok(())
                 } else {
-                    Err(format!("expected the link error {message:?}, found {found:?}"))
+                    Err(format!(
+                        "expected the link error {message:?}, found {found:?}"
+                    ))
                 }
             }
             Err(error) => Err(format!("expected a link error {message:?}, found {error}")),
@@ -250,9 +288,13 @@ impl Runner {
 
     /// Texts of such errors are the engine's own; the kind of failure is what is checked.
     fn assert_rejected(&self, mut module: QuoteWat<'_>, message: &str) -> Result<(), String> {
-        let Ok(bytes) = module.encode() else { return Ok(()) };
+        let Ok(bytes) = module.encode() else {
+            return Ok(());
+        };
         match Module::new(&self.engine, &bytes) {
-            Ok(_) => Err(format!("expected the module to be rejected with {message:?}, found it accepted")),
+            Ok(_) => Err(format!(
+                "expected the module to be rejected with {message:?}, found it accepted"
+            )),
             Err(error) if is_rejection(error.kind()) => Ok(()),
             Err(error) => Err(format!("expected {message:?}, found {error}")),
         }
@@ -260,8 +302,13 @@ impl Runner {
 }
 
 fn is_rejection(kind: ErrorKind) -> bool {
-    [ErrorKind::Malformed, ErrorKind::Invalid, ErrorKind::Unsupported, ErrorKind::Limit]
-        .contains(&kind)
+    [
+        ErrorKind::Malformed,
+        ErrorKind::Invalid,
+        ErrorKind::Unsupported,
+        ErrorKind::Limit,
+    ]
+    .contains(&kind)
 }
 
 fn expect_trap(outcome: Outcome, expected: &str) -> Result<(), String> {

@@ -23,17 +23,21 @@ fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, Error> {
         WastArgCore::F32(v) => Val::F32(v.bits),
         WastArgCore::F64(v) => Val::F64(v.bits),
         WastArgCore::V128(v) => Val::V128(u128::from_le_bytes(v.to_le_bytes())),
-        WastArgCore::RefNull(HeapType::Abstract { ty: AbstractHeapType::Func, .. }) => {
-            Val::FuncRef(None)
-        }
-        WastArgCore::RefNull(HeapType::Abstract { ty: AbstractHeapType::Extern, .. }) => {
-            Val::ExternRef(None)
-        }
+        WastArgCore::RefNull(HeapType::Abstract {
+            ty: AbstractHeapType::Func,
+            ..
+        }) => Val::FuncRef(None),
+        WastArgCore::RefNull(HeapType::Abstract {
+            ty: AbstractHeapType::Extern,
+            ..
+        }) => Val::ExternRef(None),
         WastArgCore::RefExtern(number) => {
             Val::ExternRef(Some(ExternRef::new(store, HostNumber(*number))?))
         }
         WastArgCore::RefNull(other) => {
-            return Err(Error::msg(format!("null of type {other:?} is not supported")));
+            return Err(Error::msg(format!(
+                "null of type {other:?} is not supported"
+            )));
         }
         WastArgCore::RefHost(_) => return Err(Error::msg("`ref.host` is not supported")),
     })
@@ -46,14 +50,21 @@ pub(crate) fn compare(
     expected: &[WastRet<'_>],
 ) -> Result<(), String> {
     if found.len() != expected.len() {
-        return Err(format!("expected {} results, found {}", expected.len(), found.len()));
+        return Err(format!(
+            "expected {} results, found {}",
+            expected.len(),
+            found.len()
+        ));
     }
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let WastRet::Core(expected) = expected else {
             return Err("component results are not supported".to_owned());
         };
         if !matches(store, found, expected) {
-            return Err(format!("result {i}: expected {expected:x?}, found {}", show(store, found)));
+            return Err(format!(
+                "result {i}: expected {expected:x?}, found {}",
+                show(store, found)
+            ));
         }
     }
     Ok(())
@@ -67,11 +78,13 @@ fn matches(store: &Store<()>, found: &Val, expected: &WastRetCore<'_>) -> bool {
         (Val::F32(found), WastRetCore::F32(expected)) => f32_matches(*found, expected),
         (Val::F64(found), WastRetCore::F64(expected)) => f64_matches(*found, expected),
         (Val::V128(found), WastRetCore::V128(expected)) => v128_matches(*found, expected),
-        (Val::FuncRef(None) | Val::ExternRef(None), WastRetCore::RefNull(ty)) => match (found, ty) {
-            (_, None) => true,
-            (Val::FuncRef(_), Some(ty)) => is_heap(ty, AbstractHeapType::Func),
-            (_, Some(ty)) => is_heap(ty, AbstractHeapType::Extern),
-        },
+        (Val::FuncRef(None) | Val::ExternRef(None), WastRetCore::RefNull(ty)) => {
+            match (found, ty) {
+                (_, None) => true,
+                (Val::FuncRef(_), Some(ty)) => is_heap(ty, AbstractHeapType::Func),
+                (_, Some(ty)) => is_heap(ty, AbstractHeapType::Extern),
+            }
+        }
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
         (Val::ExternRef(Some(found)), WastRetCore::RefExtern(expected)) => {
             match (expected, host_number(store, found)) {
@@ -110,8 +123,20 @@ fn f64_matches(found: u64, expected: &NanPattern<wast::token::F64>) -> bool {
 
 fn v128_matches(found: u128, expected: &V128Pattern) -> bool {
     let bytes = found.to_le_bytes();
-    let lanes32 = || bytes.as_chunks::<4>().0.iter().map(|lane| u32::from_le_bytes(*lane));
-    let lanes64 = || bytes.as_chunks::<8>().0.iter().map(|lane| u64::from_le_bytes(*lane));
+    let lanes32 = || {
+        bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|lane| u32::from_le_bytes(*lane))
+    };
+    let lanes64 = || {
+        bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|lane| u64::from_le_bytes(*lane))
+    };
     match expected {
         V128Pattern::I8x16(lanes) => lanes.iter().flat_map(|l| l.to_le_bytes()).eq(bytes),
         V128Pattern::I16x8(lanes) => lanes.iter().flat_map(|l| l.to_le_bytes()).eq(bytes),

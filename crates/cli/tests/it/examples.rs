@@ -1,10 +1,7 @@
 //! Every example gives the native program's output, in every policy and compile mode.
-#![forbid(unsafe_code)]
 
-mod support;
-
+use super::support::{examples, upshift};
 use serde::Deserialize;
-use support::{examples, upshift};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -36,8 +33,9 @@ fn check(tier: &str, compile: &str) {
     let expected: Expected = serde_json::from_str(&text).expect("the record can be read");
     assert!(expected.runs.len() >= 6, "expected at least six examples");
     for run in expected.runs {
-        let mut args: Vec<String> =
-            ["run", "--tier", tier, "--compile", compile].map(str::to_owned).to_vec();
+        let mut args: Vec<String> = ["run", "--tier", tier, "--compile", compile]
+            .map(str::to_owned)
+            .to_vec();
         if let Some(name) = &run.invoke {
             args.extend(["--invoke".to_owned(), name.clone()]);
         }
@@ -47,8 +45,18 @@ fn check(tier: &str, compile: &str) {
         args.push(run.file.clone());
         args.extend(run.args.iter().cloned());
         let found = upshift(&examples(), &args, &run.stdin);
-        assert_eq!(found.stdout, run.stdout, "{} {tier} {compile}: {}", run.name, found.stderr);
-        assert_eq!(found.code, Some(run.exit), "{} {tier} {compile}: {}", run.name, found.stderr);
+        assert_eq!(
+            found.stdout, run.stdout,
+            "{} {tier} {compile}: {}",
+            run.name, found.stderr
+        );
+        assert_eq!(
+            found.code,
+            Some(run.exit),
+            "{} {tier} {compile}: {}",
+            run.name,
+            found.stderr
+        );
     }
 }
 

@@ -31,8 +31,16 @@ pub(crate) fn upshift<S: AsRef<std::ffi::OsStr>>(folder: &Path, args: &[S], stdi
         .spawn()
         .expect("upshift can be started");
     // A guest that does not read its input closes the pipe, which is not an error here.
-    let _ = child.stdin.take().expect("stdin is a pipe").write_all(stdin.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("upshift ends");
+    let _ = child
+        .stdin
+        .take()
+        .expect("stdin is a pipe")
+        .write_all(stdin.as_bytes());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().expect("upshift ends");
     Run {
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
         stderr: String::from_utf8_lossy(&stderr).into_owned(),

@@ -1,0 +1,6 @@
+//! The program as its users meet it: exit codes, messages, outputs, the examples.
+#![forbid(unsafe_code)]
+
+mod examples;
+mod program;
+mod support;
