@@ -1,6 +1,7 @@
 //! The program as its users meet it: exit codes, messages, outputs, the examples.
 #![forbid(unsafe_code)]
 
+mod corpus;
 mod examples;
 mod program;
 mod support;

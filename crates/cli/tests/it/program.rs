@@ -188,3 +188,52 @@ fn tiers_are_listed_side_by_side() {
     assert_eq!(found.code, Some(0), "{}", found.stderr);
     assert!(found.stdout.contains("optimizing"), "{}", found.stdout);
 }
+
+/// The address space of 4 GiB that small boards and careful hosts give.
+#[test]
+fn programs_run_where_the_address_space_is_limited() {
+    for tier in ["dynamic", "baseline", "optimizing"] {
+        let program = env!("CARGO_BIN_EXE_upshift");
+        let script = format!("ulimit -v 4194304 && exec {program} run --tier {tier} sudoku.wasm 1");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(super::support::examples())
+            .output()
+            .expect("a shell can be started");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success(),
+            "{tier}: {} {stderr}",
+            output.status
+        );
+        assert!(!output.stdout.is_empty(), "{tier}: expected output");
+    }
+}
+
+/// Under the eager policy everything is queued when the guest ends; `jobs waiting` shows that nobody waited.
+#[test]
+fn the_exit_does_not_wait_for_background_jobs() {
+    let args = [
+        "run",
+        "--tier",
+        "eager",
+        "--compile",
+        "eager",
+        "--stats",
+        "json.wasm",
+        "-1",
+    ];
+    let found = upshift(&super::support::examples(), &args, "");
+    let waiting = found
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("jobs waiting"));
+    let waiting: u64 = waiting
+        .and_then(|n| n.trim().parse().ok())
+        .expect("a number of jobs");
+    assert!(
+        waiting > 0,
+        "expected jobs to be left behind: {}",
+        found.stderr
+    );
+}
