@@ -157,7 +157,7 @@ impl Lower<'_> {
         self.freeze();
         let (params, _) = self.block_arity(ty);
         self.constants_to_slots(self.s.stack.len() - params);
-        self.flush_locals();
+        self.clear_zeros();
         let label = self.s.asm.new_label();
         let else_label = self.s.asm.new_label();
         let snapshot = self.save_registers();

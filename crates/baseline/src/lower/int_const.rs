@@ -160,7 +160,7 @@ impl Lower<'_> {
         true
     }
 
-    /// Divides by a constant power of two.
+    /// Divides by a constant if there is something better than a division.
     pub(super) fn divide_const(
         &mut self,
         width: Width,
@@ -169,7 +169,7 @@ impl Lower<'_> {
         second: Val,
     ) -> bool {
         let Some(exponent) = second.as_const().and_then(exponent) else {
-            return false;
+            return width == Width::W32 && self.divide_magic(kind, first, second);
         };
         // The least integer is a power of two as an unsigned number only.
         let (signed, remainder) = kind;

@@ -8,7 +8,8 @@
 //!   counts. `ValueStack::frozen` says how far that holds already, so each operand is stored once.
 //! * **M2, homes are invariant.** A local with a home is in it at every label.
 //! * **M3, other locals are in their slots.** Dirty caches are written back *before* a branch, which keeps them cached and clean in
-//!   the code that follows a conditional one. Behind a label nothing is cached.
+//!   the code that follows a conditional one. Behind a label nothing is cached. Only the second arm of an `if`, which is reached
+//!   from one place, begins with the caches of that place.
 //! * **M4, results.** The first branch to a label chooses registers for up to four results; if there are more, or at a loop, results
 //!   (parameters) travel in the canonical slots of the target's height. Slots are written in ascending order: the slot of result i is
 //!   not above the place of the i-th value, so a slot is never overwritten before the value in it has been read.
@@ -213,7 +214,7 @@ impl Lower<'_> {
                 let class = RegSet::class(self.s.stack.ty(height).is_float());
                 let left = self.s.regs.pool.and(class).minus(taken);
                 let free = left.and(self.s.regs.free());
-                match regs::prefer(free).or_else(|| regs::prefer(left)) {
+                match regs::prefer_result(free).or_else(|| regs::prefer_result(left)) {
                     Some(reg) => chosen[i] = reg,
                     None => self.fail("no register for a result"),
                 }
@@ -361,20 +362,25 @@ impl Lower<'_> {
         }
     }
 
-    /// Remembers what registers hold, for the second arm of an `if`. Everything is in memory as well by then.
+    /// Remembers what registers hold, for the second arm of an `if`, which begins with exactly this state: dirty locals need
+    /// not be written back before the branch.
     pub(super) fn save_registers(&mut self) -> u32 {
         let start = u32::try_from(self.s.snapshots.len()).unwrap_or(u32::MAX);
         for reg in self.s.regs.owned() {
             let owner = self.s.regs.owner(reg);
-            let upper_undefined = match owner {
-                Owner::Local(local) => self.s.locals[usize::from(local)].upper_undefined,
-                Owner::Operand(height) => self.peek(height).upper_undefined,
-                Owner::None => false,
+            let (upper_undefined, dirty) = match owner {
+                Owner::Local(local) => {
+                    let state = self.s.locals[usize::from(local)];
+                    (state.upper_undefined, state.dirty)
+                }
+                Owner::Operand(height) => (self.peek(height).upper_undefined, false),
+                Owner::None => (false, false),
             };
             self.s.snapshots.push(SavedReg {
                 reg,
                 owner,
                 upper_undefined,
+                dirty,
             });
         }
         start
@@ -391,7 +397,7 @@ impl Lower<'_> {
                 Owner::Local(local) => {
                     let state = &mut self.s.locals[usize::from(local)];
                     state.set_cached(Some(saved.reg));
-                    state.dirty = false;
+                    state.dirty = saved.dirty;
                     state.upper_undefined = saved.upper_undefined;
                 }
                 // Parameters of the block were pushed again as slots.

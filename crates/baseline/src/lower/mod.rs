@@ -14,6 +14,7 @@ mod entry;
 mod float;
 mod int;
 mod int_const;
+mod int_magic;
 mod memory;
 mod merge;
 mod operands;

@@ -55,10 +55,12 @@ impl Block {
     }
 }
 
-/// Register contents at an `if`, for its second arm: as much as still is in memory too.
+/// Register contents at an `if`, for its second arm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SavedReg {
     pub(crate) reg: Reg,
     pub(crate) owner: Owner,
     pub(crate) upper_undefined: bool,
+    /// A cached local that is newer than its slot.
+    pub(crate) dirty: bool,
 }

@@ -90,6 +90,7 @@ impl Asm {
     pub(crate) fn alu(&mut self, width: Width, op: AluOp, dst: Reg, src: Reg) {
         let (a, b) = (n(dst), n(src));
         alu_rows!(self, op, alu_registers!(width, a, b));
+        self.note_result(op, width, dst);
     }
 
     /// dst = dst op constant
@@ -99,6 +100,7 @@ impl Asm {
             Some(imm) => alu_byte_rows!(self, op, width, a, imm),
             None => alu_rows!(self, op, alu_dword!(width, a, imm)),
         }
+        self.note_result(op, width, dst);
     }
 
     /// `cmp` with a byte, whose row dynasm never reaches.
@@ -112,6 +114,7 @@ impl Asm {
     pub(crate) fn alu_mem(&mut self, width: Width, op: AluOp, dst: Reg, src: Addr) {
         let a = n(dst);
         alu_rows!(self, op, alu_memory!(width, a, src));
+        self.note_result(op, width, dst);
     }
 
     /// memory = memory op constant, or a comparison of memory with a constant
@@ -119,8 +122,17 @@ impl Asm {
         alu_rows!(self, op, alu_memory_imm!(width, dst, imm));
     }
 
-    /// Compares with zero.
+    fn note_result(&mut self, op: AluOp, width: Width, dst: Reg) {
+        if op != AluOp::Cmp {
+            self.note_zero_flag(width, dst);
+        }
+    }
+
+    /// Compares with zero, for the conditions `Eq` and `Ne` only.
     pub(crate) fn test(&mut self, width: Width, reg: Reg) {
+        if self.has_zero_flag(width, reg) {
+            return;
+        }
         let a = n(reg);
         wide!(self, width, test a, a);
     }

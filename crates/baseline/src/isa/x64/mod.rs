@@ -16,6 +16,7 @@ use buffer::{CodeBuffer, Fixups};
 pub(crate) use control::PrologueFields;
 pub(crate) use convert::Truncation;
 use upshift_abi::{CallSite, CpuFeatures, Reloc, RelocTarget, TrapCode, TrapSite};
+use upshift_module::ops::Width;
 
 /// Emits instructions of one function and collects what belongs to them.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(crate) struct Asm {
     pub(in crate::isa::x64) cpu: CpuFeatures,
     /// Offset in the module of the operator that is being compiled.
     pub(crate) wasm_offset: u32,
+    /// The last instruction, if it ends here, set the zero flag by this register.
+    zero_flag: Option<(u32, Reg, Width)>,
     /// While set, constants are loaded by instructions that leave the flags alone.
     pub(crate) flags_live: bool,
 }
@@ -52,6 +55,7 @@ impl Asm {
         self.calls.clear();
         self.cpu = cpu;
         self.flags_live = false;
+        self.zero_flag = None;
     }
 
     /// Bytes that the code buffer holds without growing.
@@ -76,6 +80,8 @@ impl Asm {
 
     /// Binds a label here.
     pub(crate) fn bind(&mut self, label: Label) {
+        // Whoever jumps here brings other flags.
+        self.zero_flag = None;
         let here = self.offset();
         self.fixups.bind(label, here);
     }
@@ -88,6 +94,16 @@ impl Asm {
     /// A pool constant of 16 bytes.
     pub(crate) fn const128(&mut self, bits: u128) -> ConstId {
         self.fixups.constant(bits)
+    }
+
+    /// Notes that the zero flag tells whether the register is zero.
+    fn note_zero_flag(&mut self, width: Width, reg: Reg) {
+        self.zero_flag = Some((self.offset(), reg, width));
+    }
+
+    /// Whether the zero flag tells whether the register is zero.
+    fn has_zero_flag(&self, width: Width, reg: Reg) -> bool {
+        self.zero_flag == Some((self.offset(), reg, width))
     }
 
     /// Marks the next instruction as one that may trap.

@@ -43,6 +43,11 @@ pub(crate) fn prefer(set: RegSet) -> Option<Reg> {
         .or_else(|| set.first())
 }
 
+/// Picks a register for a block's result: it often ends up as a function's.
+pub(crate) fn prefer_result(set: RegSet) -> Option<Reg> {
+    set.and(SECOND_CHOICE).first().or_else(|| prefer(set))
+}
+
 /// Preserved by calls and free for homes, cheapest encoding first.
 pub(crate) const SAVED_HOMES: [Reg; 4] = [RBX, R12, R13, MEMORY0];
 /// Homes in code without calls, not preserved by them.
