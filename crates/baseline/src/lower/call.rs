@@ -125,6 +125,10 @@ impl Lower<'_> {
         if self.s.ref_locals.is_empty() && self.s.stack.refs().is_empty() {
             return;
         }
+        // Beyond the bound the function is refused; do not pile its maps up.
+        if self.map_slots > super::MAP_SLOTS_MAX {
+            return;
+        }
         let mut slots = Vec::new();
         for &local in &self.s.ref_locals {
             let disp = self.s.locals[usize::from(local)].disp();
@@ -135,9 +139,8 @@ impl Lower<'_> {
                 slots.push(self.s.frame.operand_distance(height));
             }
         }
-        // Beyond the bound the function is refused; do not pile its maps up.
         self.map_slots += slots.len();
-        if self.map_slots <= super::MAP_SLOTS_MAX && !slots.is_empty() {
+        if !slots.is_empty() {
             self.stack_maps.push(StackMap {
                 return_offset,
                 slots: slots.into(),

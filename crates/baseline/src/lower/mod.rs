@@ -41,6 +41,14 @@ use upshift_module::{FuncFacts, ModuleEnv, Op, Uses, ValidatedFunc};
 /// Most entries of stack maps per function: a bound on what a body full of references can cost.
 const MAP_SLOTS_MAX: usize = 1 << 22;
 
+/// A body of n bytes may give this many times n bytes of code ...
+const CODE_BYTES_PER_BODY_BYTE: u32 = 256;
+/// ... and this many more, but no more than the next figure. Real bodies give about twice their size; one of two-byte branches
+/// that carry a thousand operands each would give thousands of times its size.
+const CODE_BYTES_FREE: u32 = 1 << 20;
+/// Most bytes of code of a function.
+const CODE_BYTES_MAX: u32 = 1 << 28;
+
 /// Memory that goes from function to function.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -149,7 +157,9 @@ impl<'a> Lower<'a> {
             return limit("too many locals");
         }
         let fields = self.open()?;
-        self.walk();
+        if !self.walk() {
+            return limit("too much code for its body");
+        }
         self.emit_cold();
         let (frame, checked) = self.s.frame.sizes();
         let (Ok(frame_i), Ok(checked)) = (i32::try_from(frame), i32::try_from(checked)) else {
@@ -180,7 +190,14 @@ impl<'a> Lower<'a> {
         })
     }
 
-    fn walk(&mut self) {
+    /// Compiles operator by operator; false if the code grows out of proportion.
+    fn walk(&mut self) -> bool {
+        let most = self
+            .func
+            .body_bytes()
+            .saturating_mul(CODE_BYTES_PER_BODY_BYTE)
+            .saturating_add(CODE_BYTES_FREE)
+            .min(CODE_BYTES_MAX);
         let mut ops = self.func.ops();
         let mut current = ops.next();
         while let Some((offset, op)) = current {
@@ -190,11 +207,15 @@ impl<'a> Lower<'a> {
                 self.hint = next.as_ref().and_then(|(_, next)| self.hint_of(next));
                 self.operator(op);
                 self.end_operator();
+                if self.s.asm.offset() > most {
+                    return false;
+                }
             } else {
                 self.skip(&op);
             }
             current = next;
         }
+        true
     }
 
     /// The local with a home that an operator assigns first thing.
