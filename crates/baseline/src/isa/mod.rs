@@ -75,6 +75,11 @@ impl RegSet {
         self.0 == 0
     }
 
+    /// Number of members.
+    pub(crate) const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
     /// The member with the lowest number.
     pub(crate) fn first(self) -> Option<Reg> {
         u8::try_from(self.0.trailing_zeros())

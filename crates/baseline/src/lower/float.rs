@@ -72,6 +72,7 @@ impl Lower<'_> {
     /// The first operand in a register for the result, the second in another one.
     fn float_operands(&mut self, width: FloatWidth, first: Val, second: Val) -> (Reg, Reg) {
         let src = self.in_reg(second);
+        self.cache(first);
         let dst = self.result_reg(Ty::of_float(width), first, Some(src));
         self.move_to(dst, first);
         (dst, src)
@@ -85,6 +86,7 @@ impl Lower<'_> {
         } else {
             (first, second)
         };
+        self.cache(first);
         if let Some(addr) = self.float_memory(second) {
             let dst = self.result_reg(ty, first, None);
             self.move_to(dst, first);

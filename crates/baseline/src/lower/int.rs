@@ -115,10 +115,15 @@ impl Lower<'_> {
             return;
         }
         let src = self.in_reg(second);
-        if op == AluOp::Add && !first.is_owned() && !self.is_hinted(first) {
-            let base = self.in_reg(first);
-            let dst = self.result_reg(ty, second, None);
-            if dst == src {
+        self.cache(first);
+        if op == AluOp::Add
+            && let Some(base) = self.reg_of(first)
+        {
+            let owned = if first.is_owned() { first } else { second };
+            let dst = self.result_reg(ty, owned, None);
+            if dst == base {
+                self.s.asm.alu(width, op, dst, src);
+            } else if dst == src {
                 self.s.asm.alu(width, op, dst, base);
             } else {
                 self.s.asm.lea_add(width, dst, base, src);
@@ -148,6 +153,7 @@ impl Lower<'_> {
 
     fn alu_const(&mut self, width: Width, op: AluOp, first: Val, imm: i32) {
         let ty = Ty::of_width(width);
+        self.cache(first);
         let distance = match op {
             AluOp::Add => Some(imm),
             AluOp::Sub => imm.checked_neg(),
@@ -202,6 +208,7 @@ impl Lower<'_> {
         let ty = Ty::of_width(width);
         if let Some(count) = second.as_const() {
             let count = i8::try_from(count & u64::from(crate::isa::width_bits(width) - 1));
+            self.cache(first);
             let dst = self.result_reg(ty, first, None);
             self.move_to(dst, first);
             if let Ok(count @ 1..) = count {

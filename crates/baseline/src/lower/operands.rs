@@ -1,9 +1,12 @@
 //! Operands: taking them off the value stack, putting results on it.
 
 use super::Lower;
-use crate::isa::{Addr, Cond, Reg};
+use crate::isa::{Addr, Cond, Reg, RegSet};
 use crate::state::registers::Owner;
 use crate::state::value::{NO_ALIAS, Place, Ty};
+
+/// A local that is read is cached if so many registers are free.
+const SPARE_REGS: u32 = 2;
 
 /// Where a popped operand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,6 +155,16 @@ impl Lower<'_> {
                 let reg = self.alloc(val.ty.is_float());
                 self.move_to(reg, val);
                 reg
+            }
+        }
+    }
+
+    /// If the value is a local in memory only and there are registers to spare, caches it: locals are read more than once.
+    pub(super) fn cache(&mut self, val: Val) {
+        if let At::Local(local) = val.at {
+            let class = RegSet::class(val.ty.is_float());
+            if self.s.regs.free().and(class).len() >= SPARE_REGS {
+                self.local_in_reg(local);
             }
         }
     }
