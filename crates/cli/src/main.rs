@@ -8,6 +8,7 @@ mod invoke;
 mod objdump;
 mod run;
 mod script;
+mod timer;
 mod timings;
 
 use args::{Cli, Command};

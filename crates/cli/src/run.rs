@@ -2,12 +2,11 @@
 
 use crate::args::{RunOptions, TimingsFormat};
 use crate::bench_clock::BenchClock;
+use crate::timer::Timer;
 use crate::timings::{self, Phases};
 use crate::{EXIT_ERROR, EXIT_TRAP, invoke};
 use std::io::Write as _;
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use upshift::{Caller, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store, Val};
 use upshift_wasi::{ExitStatus, WasiCtx, WasiCtxBuilder};
 
@@ -67,7 +66,18 @@ fn run_phases(
             clock: BenchClock::default(),
         },
     );
-    let stop_timer = options.timeout.map(|timeout| start_timer(&store, timeout));
+    let stop_timer = options.timeout.map(|timeout| {
+        let handle = store.interrupt_handle();
+        let (engine, phases, format) = (engine.clone(), *phases, options.timings);
+        Timer {
+            handle,
+            timeout,
+            engine,
+            phases,
+            format,
+        }
+        .start()
+    });
     let instance = linker.instantiate(&mut store, &module);
     phases.instantiate = started.elapsed();
 
@@ -115,18 +125,6 @@ fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
         caller.data_mut().clock.end();
     })?;
     Ok(linker)
-}
-
-/// Interrupts the store's guest after `timeout`, unless the returned sender is dropped before.
-fn start_timer(store: &Store<Host>, timeout: Duration) -> mpsc::Sender<()> {
-    let handle = store.interrupt_handle();
-    let (sender, receiver) = mpsc::channel::<()>();
-    thread::spawn(move || {
-        if receiver.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
-            handle.interrupt();
-        }
-    });
-    sender
 }
 
 fn call(options: &RunOptions, store: &mut Store<Host>, instance: Instance) -> Result<(), Error> {

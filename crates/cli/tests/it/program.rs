@@ -26,70 +26,81 @@ const IMPORTS: &str = r#"(module (import "a" "f" (func (param i32) (result i64))
 const BENCH: &str = r#"(module (import "bench" "start" (func $s)) (import "bench" "end" (func $e))
     (func (export "_start") (call $s) (call $e) (call $s)))"#;
 
+/// Sleeps for an hour on the monotonic clock.
+const SLEEP: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 3600000000000))
+        (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256)))))"#;
+
+/// Module, arguments, exit code, standard output, a part of standard error.
+const ROWS: &[(&str, &str, i32, &str, &str)] = &[
+    (TRAP, "run m.wat", 134, "", "unreachable"),
+    (TRAP, "run --tier baseline m.wat", 134, "", "inner"),
+    (TRAP, "run --tier optimizing m.wat", 134, "", "outer"),
+    (EXIT, "run m.wat", 201, "", ""),
+    (EXIT, "m.wat", 201, "", ""),
+    (LOOP, "run --timeout 0.05 m.wat", 134, "", "interrupt"),
+    (
+        LOOP,
+        "run --timeout 0.05 --tier baseline m.wat",
+        134,
+        "",
+        "interrupt",
+    ),
+    (
+        LOOP,
+        "run --timeout 0.05 --tier optimizing m.wat",
+        134,
+        "",
+        "interrupt",
+    ),
+    (SLEEP, "run --timeout 0.05 m.wat", 134, "", "sleeps"),
+    (MATH, "run --invoke sub m.wat -7 -5", 0, "993\n-5\n", ""),
+    (
+        MATH,
+        "run --invoke sub m.wat 1",
+        1,
+        "",
+        "expected 2 arguments, found 1",
+    ),
+    (
+        MATH,
+        "run --invoke sub m.wat x 1",
+        1,
+        "",
+        "expected a value of type i32",
+    ),
+    (MATH, "run --invoke nothing m.wat", 1, "", "nothing"),
+    (MATH, "run m.wat", 1, "", "_start"),
+    (IMPORTS, "run m.wat", 1, "", "a.f: func"),
+    (IMPORTS, "run m.wat", 1, "", "b.m: memory"),
+    (
+        "(module (func (result i32)))",
+        "run m.wat",
+        1,
+        "",
+        "type mismatch",
+    ),
+    (
+        "(module (func (result i32)))",
+        "validate m.wat",
+        1,
+        "",
+        "type mismatch",
+    ),
+    (MATH, "validate m.wat", 0, "", ""),
+    (MATH, "run missing.wasm", 1, "", "missing.wasm"),
+    (MATH, "run --bogus m.wat", 2, "", "--bogus"),
+    (MATH, "run --tier fast m.wat", 2, "", "fast"),
+    (MATH, "run --threads 0 m.wat", 2, "", "0"),
+];
+
 #[test]
 fn exit_codes_and_messages() {
-    // module, arguments, exit code, standard output, a part of standard error
-    let rows = [
-        (TRAP, "run m.wat", 134, "", "unreachable"),
-        (TRAP, "run --tier baseline m.wat", 134, "", "inner"),
-        (TRAP, "run --tier optimizing m.wat", 134, "", "outer"),
-        (EXIT, "run m.wat", 201, "", ""),
-        (EXIT, "m.wat", 201, "", ""),
-        (LOOP, "run --timeout 0.05 m.wat", 134, "", "interrupt"),
-        (
-            LOOP,
-            "run --timeout 0.05 --tier baseline m.wat",
-            134,
-            "",
-            "interrupt",
-        ),
-        (
-            LOOP,
-            "run --timeout 0.05 --tier optimizing m.wat",
-            134,
-            "",
-            "interrupt",
-        ),
-        (MATH, "run --invoke sub m.wat -7 -5", 0, "993\n-5\n", ""),
-        (
-            MATH,
-            "run --invoke sub m.wat 1",
-            1,
-            "",
-            "expected 2 arguments, found 1",
-        ),
-        (
-            MATH,
-            "run --invoke sub m.wat x 1",
-            1,
-            "",
-            "expected a value of type i32",
-        ),
-        (MATH, "run --invoke nothing m.wat", 1, "", "nothing"),
-        (MATH, "run m.wat", 1, "", "_start"),
-        (IMPORTS, "run m.wat", 1, "", "a.f: func"),
-        (IMPORTS, "run m.wat", 1, "", "b.m: memory"),
-        (
-            "(module (func (result i32)))",
-            "run m.wat",
-            1,
-            "",
-            "type mismatch",
-        ),
-        (
-            "(module (func (result i32)))",
-            "validate m.wat",
-            1,
-            "",
-            "type mismatch",
-        ),
-        (MATH, "validate m.wat", 0, "", ""),
-        (MATH, "run missing.wasm", 1, "", "missing.wasm"),
-        (MATH, "run --bogus m.wat", 2, "", "--bogus"),
-        (MATH, "run --tier fast m.wat", 2, "", "fast"),
-        (MATH, "run --threads 0 m.wat", 2, "", "0"),
-    ];
-    for (wat, args, code, stdout, stderr) in rows {
+    for (wat, args, code, stdout, stderr) in ROWS.iter().copied() {
         let found = run(wat, args);
         assert_eq!(found.code, Some(code), "{args}: {}", found.stderr);
         assert_eq!(found.stdout, stdout, "{args}");
@@ -107,6 +118,7 @@ fn timings_are_the_last_line_however_the_run_ends() {
         (TRAP, "run --timings json m.wat", 134),
         (EXIT, "run --timings json --stats m.wat", 201),
         (LOOP, "run --timings json --timeout 0.05 m.wat", 134),
+        (SLEEP, "run --timings json --timeout 0.05 m.wat", 134),
         (BENCH, "run --timings json m.wat", 0),
         (IMPORTS, "run --timings json m.wat", 1),
     ] {
