@@ -95,8 +95,9 @@ impl Config {
         self
     }
 
-    /// Address space for machine code, in bytes, at most 2 GiB. Memory is only used for code that
-    /// is there. Default: 1 GiB, less where address space is limited.
+    /// Address space for machine code, in bytes: whole MiB, at least 1 MiB and at most 2 GiB. Memory is only used
+    /// for code that is there; when it is full, compiling more gives errors of kind
+    /// [`ErrorKind::Resource`](crate::ErrorKind::Resource), and what has code runs on. Default: 1 GiB, less where address space is limited.
     pub fn code_reserve_bytes(&mut self, bytes: usize) -> &mut Self {
         self.code_reserve_bytes = Some(bytes.min(2 << 30));
         self

@@ -4,7 +4,6 @@
 //! [`ErrorKind::Host`], which is right for host functions only.
 
 use crate::error::{Error, ErrorKind};
-use crate::trap::{Backtrace, Trap};
 use upshift_abi::{CompileError, CompileErrorKind};
 use upshift_module::{ErrorKind as DecodeKind, ModuleError};
 use upshift_runtime::{RuntimeError, RuntimeErrorKind, TierError, TierErrorKind};
@@ -52,16 +51,5 @@ impl Error {
             _ => ErrorKind::Internal,
         };
         Self::with_cause(kind, error)
-    }
-
-    /// A trap that a host function raised gets the guest's backtrace; other errors stay as they are.
-    #[cold]
-    pub(crate) fn with_backtrace(self, backtrace: impl FnOnce() -> Backtrace) -> Self {
-        match self.trap() {
-            Some(trap) if trap.backtrace().frames().is_empty() => {
-                Self::from_trap(Trap::with_backtrace(trap.code(), backtrace()))
-            }
-            Some(_) | None => self,
-        }
     }
 }

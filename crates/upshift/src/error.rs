@@ -3,7 +3,7 @@
 //! Like the error types that applications use, [`Error`] does not implement [`std::error::Error`], so
 //! that `?` can turn any such error into one. It turns into a boxed standard error by `From`.
 
-use crate::trap::Trap;
+use crate::trap::{Backtrace, Trap};
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -169,6 +169,25 @@ impl Error {
             message: Some(message.to_string().into()),
             cause: Cause::Error(self),
         }))
+    }
+
+    /// A trap that a host function raised gets the guest's backtrace; other errors, and what the host
+    /// function said around the trap, stay as they are.
+    #[cold]
+    pub(crate) fn with_backtrace(mut self, backtrace: impl FnOnce() -> Backtrace) -> Self {
+        let mut next = &mut self;
+        loop {
+            match &mut next.0.cause {
+                Cause::Error(inner) => next = inner,
+                Cause::Trap(trap) => {
+                    if trap.backtrace().frames().is_empty() {
+                        *trap = Trap::with_backtrace(trap.code(), backtrace());
+                    }
+                    return self;
+                }
+                Cause::None | Cause::Std(_) => return self,
+            }
+        }
     }
 
     /// Its kind.

@@ -21,7 +21,25 @@
 //! owns instances and the host's data, a [`Linker`] names what modules may import. Errors are [`Error`]s with
 //! an [`ErrorKind`]; a guest that traps gives a [`Trap`] with a [`Backtrace`], whichever tier it ran in.
 //!
-//! [`Config`] chooses when functions are compiled by which tier ([`TierPolicy`], [`CompileMode`]).
+//! [`Config`] chooses when functions are compiled by which tier ([`TierPolicy`], [`CompileMode`]); what the
+//! engine does about it can be watched through [`Config::events`] and [`Engine::stats`].
+//!
+//! # The rest of the family
+//!
+//! Programs that want a system interface get WASI preview 1 from the crate `upshift-wasi`, which fills a
+//! [`Linker`]. The program of the crate `upshift-cli`, called `upshift`, runs modules from the command line.
+//!
+//! # Feature flags
+//!
+//! | feature | default | meaning |
+//! |---|---|---|
+//! | `wat` | on | [`Module::new`], [`Module::from_vec`] and [`Module::from_file`] take the text format as well |
+//!
+//! # Threads
+//!
+//! [`Engine`], [`Module`] and [`Linker`] are `Send` and `Sync`, and cheap to share. A [`Store`] is `Send` when its data is,
+//! and is used by one thread at a time. Values of one store ([`Func`], [`Memory`], [`Instance`], ...) are small handles; used with
+//! another store they give an error of kind [`ErrorKind::Store`], or a panic where the description says so.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -78,8 +96,11 @@ pub use types::{
     RefType, TableType, ValType,
 };
 pub use upshift_abi::Tier;
+pub use upshift_module::FuncIndex;
+pub use upshift_runtime::TierErrorKind;
 pub use upshift_tiering::{
-    CompileMode, Event, EventKind, EventSink, RingBuffer, TierPolicy, TierStats, Tuning,
+    CompileMode, Event, EventKind, EventSink, ModuleId, RingBuffer, SkipReason, TierPolicy,
+    TierStats, Tuning,
 };
 pub use value::{Ref, Val};
 pub use wrap::{IntoFunc, WasmRet};

@@ -46,7 +46,8 @@ pub struct Linker<T> {
     /// By module name, then by name.
     modules: HashMap<Arc<str>, HashMap<Arc<str>, Definition>>,
     shadowing: bool,
-    data: PhantomData<fn(T)>,
+    /// Host functions take the data as exactly `T`, so a linker is invariant in it.
+    data: PhantomData<fn(T) -> T>,
 }
 
 #[derive(Clone)]

@@ -6,6 +6,32 @@ use crate::types::MemoryType;
 use std::fmt;
 use upshift_runtime::{MemoryHandle, StoreInner, WASM_PAGE_BYTES};
 
+/// Pages of 64 KiB that 32-bit addresses reach.
+const MAX_PAGES: u64 = 1 << 16;
+
+/// Limits of a memory or table that the host describes (spec 3.2.1).
+pub(crate) fn valid_limits(
+    what: &str,
+    minimum: u64,
+    maximum: Option<u64>,
+    range: u64,
+) -> Result<()> {
+    let most = maximum.unwrap_or(range);
+    if minimum <= most && most <= range {
+        return Ok(());
+    }
+    let found = match maximum {
+        Some(maximum) => format!("{minimum} and {maximum}"),
+        None => format!("{minimum} and none"),
+    };
+    Err(Error::with_kind(
+        ErrorKind::Type,
+        format!(
+            "expected a {what} whose minimum is at most its maximum, and that at most {range}, found {found}"
+        ),
+    ))
+}
+
 /// A memory of a store.
 ///
 /// ```
@@ -40,9 +66,11 @@ impl Memory {
     /// Makes a memory, zeroed.
     ///
     /// # Errors
-    /// If the type is not valid, or the system has no room.
+    /// Kind [`ErrorKind::Type`] if the type is not valid (spec 3.2.1); kind [`ErrorKind::Resource`] if the system
+    /// has no room.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
         let mut context = store.as_context_mut();
+        valid_limits("memory", ty.minimum(), ty.maximum(), MAX_PAGES)?;
         let memory = context.inner_mut().new_memory(ty.0);
         memory.map(Self).map_err(Error::from_runtime)
     }

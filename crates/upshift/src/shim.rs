@@ -8,7 +8,8 @@
 //! * The pointer is set at each entry from an exclusive borrow of the data, which lasts until the call
 //!   returns and is not used meanwhile; nested entries set it to the same data and put the outer one back.
 //! * `T` is right: functions are only put into stores of their own `T`, by the types of `Func::wrap`, `Func::new`
-//!   and `Linker<T>`, and a function never leaves its store.
+//!   and `Linker<T>`, and a function never leaves its store. Both types are invariant in `T`: a store whose data
+//!   could be taken for data of another lifetime would hand a host function what it did not ask for.
 //! * The runtime store lies in a box of its own behind a raw pointer, [`StoreBox`], so a reference to the data does not cover
 //!   it. For the time of a host function that pointer is the one derived from the runtime's own `&mut`, so that all
 //!   references to the runtime store form one chain of reborrows.
@@ -18,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::func::Func;
 use crate::store::{StoreContextMut, StoreData};
 use crate::trap::{Backtrace, Frame, Trap};
+use std::ffi::c_void;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::panic::resume_unwind;
@@ -76,13 +78,28 @@ fn with_data<T, R>(
     let data: *mut StoreData<T> = ptr::from_mut(&mut *context.0);
     // SAFETY: rule HOST-DATA: `data` comes from an exclusive borrow that is not used until the end;
     // the runtime store is elsewhere, and this is the only reference to it.
-    unsafe {
-        let mut inner = (*data).inner.0;
-        let outer = inner.as_ref().user();
-        inner.as_mut().set_user(data.cast());
-        let outcome = enter(inner.as_mut());
-        inner.as_mut().set_user(outer);
-        outcome
+    let mut inner = unsafe { (*data).inner.0 };
+    // SAFETY: as above.
+    let store = unsafe { inner.as_mut() };
+    let outer = store.user();
+    store.set_user(data.cast());
+    let _guard = UserGuard { inner, outer };
+    // SAFETY: as above; the guard uses its pointer when this reference is gone.
+    enter(unsafe { inner.as_mut() })
+}
+
+/// Puts the outer entry's pointer to the data back, also when a host function that was called without
+/// any wasm in between panics.
+struct UserGuard {
+    inner: NonNull<StoreInner>,
+    outer: *mut c_void,
+}
+
+impl Drop for UserGuard {
+    fn drop(&mut self) {
+        // SAFETY: rule HOST-DATA: the guard lives within the borrow of the store that `with_data` got, and
+        // what was reborrowed from it is no longer used.
+        unsafe { self.inner.as_mut() }.set_user(self.outer);
     }
 }
 

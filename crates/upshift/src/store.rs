@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::interrupt::InterruptHandle;
 use crate::shim::StoreBox;
 use std::fmt;
+use std::marker::PhantomData;
 use upshift_runtime::StoreInner;
 
 /// What a [`Store`] owns. Boxed, so that it stays where it is while host functions point to it.
@@ -12,6 +13,8 @@ pub(crate) struct StoreData<T> {
     pub(crate) inner: StoreBox,
     pub(crate) engine: Engine,
     pub(crate) data: T,
+    /// Host functions take the data as exactly `T`, so a store is invariant in it (rule HOST-DATA).
+    exact: PhantomData<fn(T) -> T>,
 }
 
 /// Instances with everything that they own, and the host's own data.
@@ -26,12 +29,41 @@ pub(crate) struct StoreData<T> {
 /// *store.data_mut() += 1;
 /// assert_eq!(store.into_data(), 42);
 /// ```
+///
+/// Host functions made for data of one lifetime must not see data of a shorter one:
+///
+/// ```compile_fail,E0308
+/// fn shorten<'a>(store: upshift::Store<&'static str>) -> upshift::Store<&'a str> {
+///     store
+/// }
+/// ```
 pub struct Store<T>(Box<StoreData<T>>);
 
-/// Shared access to a store.
+/// Shared access to a store, whichever form it was given in.
+///
+/// ```
+/// use upshift::{AsContext, Engine, Store};
+///
+/// fn peek(store: impl AsContext<Data = u32>) -> u32 {
+///     *store.as_context().data()
+/// }
+/// let store = Store::new(&Engine::default(), 7);
+/// assert_eq!(peek(&store), 7);
+/// ```
 pub struct StoreContext<'a, T>(pub(crate) &'a StoreData<T>);
 
-/// Exclusive access to a store.
+/// Exclusive access to a store, whichever form it was given in.
+///
+/// ```
+/// use upshift::{AsContextMut, Engine, Store};
+///
+/// fn count(mut store: impl AsContextMut<Data = u32>) {
+///     *store.as_context_mut().data_mut() += 1;
+/// }
+/// let mut store = Store::new(&Engine::default(), 7);
+/// count(&mut store);
+/// assert_eq!(*store.data(), 8);
+/// ```
 pub struct StoreContextMut<'a, T>(pub(crate) &'a mut StoreData<T>);
 
 impl<T> Store<T> {
@@ -41,6 +73,7 @@ impl<T> Store<T> {
             inner: engine.new_store(),
             engine: engine.clone(),
             data,
+            exact: PhantomData,
         }))
     }
 

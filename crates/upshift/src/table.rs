@@ -1,6 +1,7 @@
 //! Tables: [`Table`].
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::valid_limits;
 use crate::store::{AsContext, AsContextMut};
 use crate::types::{TableType, ValType};
 use crate::value::{Ref, Val};
@@ -32,6 +33,7 @@ impl Table {
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
         let mut context = store.as_context_mut();
         let store = context.inner_mut();
+        valid_limits("table", ty.minimum(), ty.maximum(), u32::MAX.into())?;
         let init = element(store, &ty, init)?;
         let table = store.new_table(ty.0, init);
         table.map(Self).map_err(Error::from_runtime)
