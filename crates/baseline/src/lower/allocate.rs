@@ -20,11 +20,10 @@ impl Lower<'_> {
         reg
     }
 
-    /// A free register of a class, if there is one without moving anything.
-    pub(super) fn alloc_free(&mut self, float: bool) -> Option<Reg> {
-        let reg = regs::prefer(self.s.regs.free().and(RegSet::class(float)))?;
-        self.s.regs.pin(reg);
-        Some(reg)
+    /// A free register of a class for an operand that the operator does not take, if there is one without moving anything.
+    /// It is not pinned: else the copies of a local could leave the operator itself without a register.
+    pub(super) fn free_reg(&self, float: bool) -> Option<Reg> {
+        regs::prefer(self.s.regs.free().and(RegSet::class(float)))
     }
 
     /// Empties the register whose value is cheapest to lose: clean locals, operands that are in their slots, dirty locals,

@@ -1,8 +1,9 @@
 //! Prologue and epilogue: homes, parameters, zeros, counters.
 //!
 //! Homes are chosen once for the whole function, from the hottest locals that the fact pass proposes. Integer homes that calls
-//! preserve cost a save and a restore; homes that calls do not preserve are given out only where no loop calls, and are written to
-//! their slots around the calls outside of loops. References never have homes, so that stack maps name slots only.
+//! preserve cost a save and a restore. Homes that calls do not preserve are written to their slots and loaded again around each
+//! call, so a local gets one only if it is used in deeper loops than any call. References never have homes, so that stack maps
+//! name slots only.
 
 use super::Lower;
 use super::cold::ColdKind;
@@ -23,8 +24,10 @@ use upshift_module::{LocalIndex, Uses};
 const SAVED_HOME_WEIGHT: u32 = 4;
 /// Least weighted uses for a home that costs nothing.
 const SCRATCH_HOME_WEIGHT: u32 = 2;
-/// Most calls outside loops with which homes are given out that calls do not preserve.
-const SCRATCH_HOME_CALLS: u32 = 8;
+/// What one more level of loops multiplies weights by, as a power of two.
+const WEIGHT_SHIFT_PER_LOOP: u32 = 3;
+/// Helper calls are not counted by the fact pass: this many are assumed.
+const ASSUMED_HELPER_CALLS: u32 = 2;
 /// More slots than this are cleared by a string instruction in the prologue.
 const LAZY_ZERO_WORDS: i32 = 32;
 
@@ -71,12 +74,8 @@ impl Lower<'_> {
     /// Gives the hottest locals their registers and sets the working set.
     fn choose_homes(&mut self, memory0: bool) -> Vec<(LocalIndex, Reg)> {
         let facts = self.facts;
-        let calls = |uses: Uses| uses.contains(Uses::CALL) || uses.contains(Uses::LIBCALL);
         let any_calls = calls(facts.uses);
-        let scratch = !any_calls
-            || (!facts.loops.is_empty()
-                && facts.call_count <= SCRATCH_HOME_CALLS
-                && !facts.loops.iter().any(|l| calls(l.uses)));
+        let scratch_weight = self.scratch_home_weight();
         let spare = self.options.registers.map_or(usize::MAX, |n| {
             usize::from(n.saturating_sub(regs::POOL_MIN))
         });
@@ -84,10 +83,7 @@ impl Lower<'_> {
             .iter()
             .filter(|&&reg| !(memory0 && reg == regs::MEMORY0))
             .map(|&reg| (reg, SAVED_HOME_WEIGHT));
-        let free = regs::SCRATCH_HOMES
-            .iter()
-            .filter(|_| scratch)
-            .map(|&reg| (reg, SCRATCH_HOME_WEIGHT));
+        let free = regs::SCRATCH_HOMES.iter().map(|&reg| (reg, scratch_weight));
         let mut ints: Vec<(Reg, u32)> = if any_calls {
             saved.chain(free).take(spare).collect()
         } else {
@@ -95,8 +91,7 @@ impl Lower<'_> {
         };
         let mut floats: Vec<(Reg, u32)> = regs::FLOAT_HOMES
             .iter()
-            .filter(|_| scratch)
-            .map(|&reg| (reg, SCRATCH_HOME_WEIGHT))
+            .map(|&reg| (reg, scratch_weight))
             .take(spare)
             .collect();
         ints.reverse();
@@ -128,6 +123,28 @@ impl Lower<'_> {
         }
         self.set_pool(taken);
         homes
+    }
+
+    /// Least weighted uses that pay for a home that calls do not preserve: a store and a load per call, at the depth of
+    /// the deepest loop with a call.
+    fn scratch_home_weight(&self) -> u32 {
+        let facts = self.facts;
+        if !calls(facts.uses) {
+            return SCRATCH_HOME_WEIGHT;
+        }
+        let mut depths: Vec<u32> = Vec::with_capacity(facts.loops.len());
+        let mut deepest = 0;
+        for facts in &facts.loops {
+            let outer = facts.parent.map_or(0, |parent| depths[parent as usize]);
+            depths.push(outer + 1);
+            if calls(facts.uses) {
+                deepest = deepest.max(outer + 1);
+            }
+        }
+        let per_round = (facts.call_count + ASSUMED_HELPER_CALLS).saturating_mul(2);
+        1_u32
+            .checked_shl(WEIGHT_SHIFT_PER_LOOP * deepest.min(10))
+            .map_or(u32::MAX, |rounds| per_round.saturating_mul(rounds))
     }
 
     /// The working set: what the homes leave, cut down to the option's number.
@@ -318,4 +335,9 @@ impl Lower<'_> {
     pub(super) fn leave(&mut self) {
         self.s.asm.leave(self.s.frame.saved(), self.sig.stack_bytes);
     }
+}
+
+/// Whether there are calls, of functions or helpers.
+fn calls(uses: Uses) -> bool {
+    uses.contains(Uses::CALL) || uses.contains(Uses::LIBCALL)
 }

@@ -301,7 +301,7 @@ impl Lower<'_> {
                 }
                 Some(reg) => self.copy_to_operand(height, state.ty, reg),
                 None => {
-                    if let Some(reg) = self.alloc_free(state.ty.is_float()) {
+                    if let Some(reg) = self.free_reg(state.ty.is_float()) {
                         self.s.asm.load(state.ty, reg, state.slot());
                         self.s.regs.set_owner(reg, Owner::Operand(height));
                         self.s.stack.set_reg(height, reg, false);
@@ -320,7 +320,7 @@ impl Lower<'_> {
 
     /// Gives the operand a copy of a register: in a free register or in its slot.
     fn copy_to_operand(&mut self, height: u32, ty: Ty, src: Reg) {
-        if let Some(reg) = self.alloc_free(ty.is_float()) {
+        if let Some(reg) = self.free_reg(ty.is_float()) {
             self.s.asm.mov(ty, reg, src);
             self.s.regs.set_owner(reg, Owner::Operand(height));
             self.s.stack.set_reg(height, reg, false);
