@@ -4,10 +4,11 @@ use super::StoreInner;
 use super::failure::{CallError, Failure};
 use super::handles::FuncHandle;
 use crate::code_space::CodePtr;
-use crate::enter::{RawFrame, Stop, clear_interrupt, enter};
+use crate::enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter};
 use crate::error::RuntimeError;
 use crate::func::{HostCall, HostFunc};
 use crate::raw::RawVal;
+use crate::signals;
 use crate::types::TypeInfo;
 use smallvec::SmallVec;
 use std::ffi::c_void;
@@ -89,6 +90,13 @@ impl StoreInner {
         args: &[RawVal],
         results: &mut [RawVal],
     ) -> Result<(), CallError> {
+        let context = self.shared.context();
+        // Leaf functions without a frame have no check of their own, so a request that waits is seen here.
+        if context.interrupt.load(Ordering::Relaxed) != 0 {
+            let frames = signals::outer_frames(context);
+            let code = TrapCode::Interrupt;
+            return Err(self.stopped(Stop::Trap(TrapRecord { code, frames })));
+        }
         let mut frame = RawFrame::default();
         let area_values = info.layout.result_area_bytes as usize / 16;
         let mut area: SmallVec<[u128; 0]> = SmallVec::from_elem(0, area_values);
