@@ -299,6 +299,8 @@ impl Lower<'_> {
 
     /// Pushes a result that is in a certain register, or moves it to the hinted home.
     pub(super) fn push_result(&mut self, ty: Ty, reg: Reg) {
+        // Copies of the home's old value must not land in it.
+        self.s.regs.pin(reg);
         match self.take_hint(ty) {
             Some(home) => {
                 self.s.asm.mov(ty, home, reg);
