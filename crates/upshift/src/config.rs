@@ -127,6 +127,23 @@ impl Config {
     }
 
     /// Who is told of every compilation and installation. Default: nobody, at no cost.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use upshift::{Config, Engine, EventKind, Instance, Module, RingBuffer, Store, Tier};
+    ///
+    /// # fn main() -> upshift::Result<()> {
+    /// let events = Arc::new(RingBuffer::new(1000));
+    /// let engine = Engine::new(Config::new().tier_up_after(1).events(events.clone()))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f")))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let f = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "f")?;
+    /// f.call(&mut store, ())?;
+    /// let optimized = EventKind::Installed { tier: Tier::Optimizing };
+    /// assert!(events.events().iter().any(|event| event.kind == optimized));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&mut self, sink: Arc<dyn EventSink>) -> &mut Self {
         self.tiering.sink = Some(sink);
         self

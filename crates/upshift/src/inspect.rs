@@ -1,4 +1,17 @@
 //! A look at what the compilers make, for tools: machine code that is never run.
+//!
+//! ```
+//! use upshift::{Engine, Module, Tier, inspect};
+//!
+//! # fn main() -> upshift::Result<()> {
+//! let module = Module::new(&Engine::default(), r#"(module (import "" "" (func)) (func $f))"#)?;
+//! assert_eq!(inspect::defined_functions(&module), 1..2);
+//! assert_eq!(inspect::func_name(&module, 1), Some("f"));
+//! let code = inspect::machine_code(&module, 1, Tier::Baseline)?;
+//! assert!(!code.text().is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::module::Module;

@@ -14,6 +14,26 @@ use crate::typed::{TypedFunc, WasmParams, WasmResults};
 use upshift_runtime::{InstanceHandle, StoreInner};
 
 /// An instance of a module in a store.
+///
+/// ```
+/// use upshift::{Engine, Func, Instance, Module, Store};
+///
+/// # fn main() -> upshift::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module
+///     (import "host" "log" (func $log (param i32)))
+///     (func (export "run") (call $log (i32.const 7))))"#)?;
+/// let mut store = Store::new(&engine, Vec::new());
+/// let log = Func::wrap(&mut store, |mut caller: upshift::Caller<'_, Vec<i32>>, n: i32| {
+///     caller.data_mut().push(n);
+/// });
+/// let instance = Instance::new(&mut store, &module, &[log.into()])?;
+/// let run = instance.get_typed_func::<(), ()>(&mut store, "run")?;
+/// run.call(&mut store, ())?;
+/// assert_eq!(store.data(), &[7]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Instance(pub(crate) InstanceHandle);
 

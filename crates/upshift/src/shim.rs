@@ -1,4 +1,4 @@
-//! The call shim: the one place of the host API with unsafe code (docs/unsafe.md, area HOST-API).
+//! The call shim: the one place of the host API with unsafe code (docs/unsafe.md, rule HOST-DATA).
 //!
 //! A [`Store`](crate::Store) is host data `T` beside a runtime store. While wasm runs, a host function must get
 //! both back, although the runtime knows no `T`. So a call leaves a pointer to the [`StoreData`] in the

@@ -6,6 +6,20 @@ use upshift_runtime::CodeSpaceStats;
 use upshift_tiering::TierStats;
 
 /// A snapshot of an engine's numbers since it was made.
+///
+/// ```
+/// use upshift::{CompileMode, Config, Engine, Module, Tier, TierPolicy};
+///
+/// # fn main() -> upshift::Result<()> {
+/// let mut config = Config::new();
+/// config.tier_policy(TierPolicy::Baseline).compile_mode(CompileMode::Eager);
+/// let engine = Engine::new(&config)?;
+/// let module = Module::new(&engine, "(module (func) (func))")?;
+/// let stats = engine.stats();
+/// assert_eq!((stats.functions, stats.tier(Tier::Baseline).functions), (2, 2));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {

@@ -154,6 +154,18 @@ tuples! {
 /// A function whose type was checked once, so that calls need no checks and no allocation.
 ///
 /// Made by [`Func::typed`] and [`Instance::get_typed_func`](crate::Instance::get_typed_func).
+///
+/// ```
+/// use upshift::{Engine, Func, Store, TypedFunc};
+///
+/// # fn main() -> upshift::Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let swap = Func::wrap(&mut store, |a: i32, b: f64| (b, a));
+/// let swap: TypedFunc<(i32, f64), (f64, i32)> = swap.typed(&store)?;
+/// assert_eq!(swap.call(&mut store, (1, 2.5))?, (2.5, 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct TypedFunc<P, R> {
     func: Func,
     types: PhantomData<fn(P) -> R>,

@@ -15,6 +15,14 @@ pub enum Mutability {
 }
 
 /// Type of a function.
+///
+/// ```
+/// use upshift::{Engine, FuncType, ValType};
+///
+/// let ty = FuncType::new(&Engine::default(), [ValType::I32, ValType::F64], [ValType::I64]);
+/// assert_eq!(ty.params().len(), 2);
+/// assert_eq!(ty.results().next(), Some(ValType::I64));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct FuncType(pub(crate) m::FuncType);
 
@@ -191,6 +199,17 @@ impl fmt::Display for TableType {
 }
 
 /// Type of an import or export.
+///
+/// ```
+/// use upshift::{Engine, Module};
+///
+/// # fn main() -> upshift::Result<()> {
+/// let module = Module::new(&Engine::default(), r#"(module (import "env" "memory" (memory 1 2)))"#)?;
+/// let needs: Vec<String> = module.imports().map(|i| format!("{}.{}: {}", i.module(), i.name(), i.ty())).collect();
+/// assert_eq!(needs, ["env.memory: memory 1 2"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ExternType {
     /// A function.

@@ -7,6 +7,15 @@ use crate::types::{HeapType, RefType, ValType};
 use upshift_runtime::{RawVal, StoreInner};
 
 /// A value of the guest. Floats are carried by their bits, so that no NaN changes on the way.
+///
+/// ```
+/// use upshift::{Val, ValType};
+///
+/// let val = Val::from(1.5_f32);
+/// assert_eq!(val.ty(), ValType::F32);
+/// assert_eq!(val.f32(), Some(1.5));
+/// assert_eq!(val.i32(), None);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Val {
     /// 32-bit integer.

@@ -118,6 +118,59 @@ fn sixteen_parameters_and_results() {
     });
 }
 
+macro_rules! sixteen_of {
+    ($store:expr, $ty:ident, $text:literal) => {{
+        type T = $ty;
+        type List = (T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T);
+        #[rustfmt::skip]
+        let host = Func::wrap(
+            &mut *$store,
+            |a: T, b: T, c: T, d: T, e: T, f: T, g: T, h: T,
+             i: T, j: T, k: T, l: T, m: T, n: T, o: T, p: T| {
+                (p, o, n, m, l, k, j, i, h, g, f, e, d, c, b, a)
+            },
+            );
+        let types = [$text; 16].join(" ");
+        let gets: String = (0..16).map(|i| format!("(local.get {i})")).collect();
+        let text = format!(
+            r#"(module
+                (type $t (func (param {types}) (result {types})))
+                (import "host" "f" (func $f (type $t)))
+                (func (export "go") (type $t) (call $f {gets})))"#
+        );
+        let guest = instance(&mut *$store, &text, &[host.into()]);
+        let guest = guest.get_func(&mut *$store, "go").unwrap();
+        let one = |i: u8| T::from(i);
+        #[rustfmt::skip]
+        let list: List = (
+            one(1), one(2), one(3), one(4), one(5), one(6), one(7), one(8),
+            one(9), one(10), one(11), one(12), one(13), one(14), one(15), one(16),
+            );
+        for func in [host, guest, guest, guest] {
+            let func = func.typed::<List, List>(&*$store).unwrap();
+            let r = func.call(&mut *$store, list).unwrap();
+            let found = [
+                r.0, r.1, r.2, r.3, r.4, r.5, r.6, r.7, r.8, r.9, r.10, r.11, r.12, r.13, r.14,
+                r.15,
+            ];
+            let expected: Vec<T> = (1..=16).rev().map(one).collect();
+            assert_eq!(found[..], expected[..], $text);
+        }
+    }};
+}
+
+/// More than there are registers, of one class, by tuples.
+#[test]
+fn sixteen_of_one_type() {
+    in_each_mode(|engine| {
+        let store = &mut Store::new(engine, ());
+        sixteen_of!(store, i32, "i32");
+        sixteen_of!(store, u64, "i64");
+        sixteen_of!(store, f32, "f32");
+        sixteen_of!(store, f64, "f64");
+    });
+}
+
 /// Each kind of closure, the type that it gets, and what it gives for the arguments 5 and 6.
 fn closures(store: &mut Store<u64>) -> Vec<(Func, &'static str, Vec<i64>)> {
     vec![

@@ -9,9 +9,12 @@ use upshift::{
     ValType,
 };
 
+type Typed = TypedFunc<(Option<Func>, Option<ExternRef>), Option<Func>>;
+
 /// One of everything.
 struct Items {
     guest: Func,
+    typed: Typed,
     host: Func,
     memory: Memory,
     table: Table,
@@ -33,6 +36,7 @@ fn items(store: &mut Store<u32>) -> Items {
     let ty = TableType::new(RefType::EXTERNREF, 2, None);
     Items {
         guest: instance.get_func(&mut *store, "guest").unwrap(),
+        typed: instance.get_typed_func(&mut *store, "guest").unwrap(),
         host: Func::wrap(&mut *store, |_: Option<Func>, _: Option<ExternRef>| {}),
         memory: instance.get_memory(&mut *store, "memory").unwrap(),
         table: instance.get_table(&mut *store, "table").unwrap(),
@@ -80,10 +84,10 @@ fn mix(store: &mut Store<u32>, own: &Items, other: &Items) {
             refuses(func.call(&mut *store, &alien, &mut results));
         }
     }
-    let typed: TypedFunc<(Option<Func>, Option<ExternRef>), Option<Func>> =
-        own.guest.typed(&*store).unwrap();
+    let typed = own.typed;
     refuses(typed.call(&mut *store, (Some(other.host), None)));
     refuses(typed.call(&mut *store, (None, Some(other.word))));
+    refuses(other.typed.call(&mut *store, (None, None)));
     // As results of a host function.
     let (func, word) = (other.guest, other.word);
     let giving = Func::wrap(&mut *store, move || Some(func));
