@@ -28,6 +28,8 @@ const SCRATCH_HOME_WEIGHT: u32 = 2;
 const WEIGHT_SHIFT_PER_LOOP: u32 = 3;
 /// Helper calls are not counted by the fact pass: this many are assumed.
 const ASSUMED_HELPER_CALLS: u32 = 2;
+/// Largest frame of a function without calls that is not checked against the stack limit: the reserve below the limit holds it.
+const UNCHECKED_FRAME_BYTES_MAX: u32 = 1024;
 /// More slots than this are cleared by a string instruction in the prologue.
 const LAZY_ZERO_WORDS: i32 = 32;
 
@@ -51,8 +53,9 @@ impl Lower<'_> {
             return Err(CompileError::new(CompileErrorKind::Limit, message));
         }
         let most = self.s.frame.most(self.facts.max_operands);
-        self.overflow = self.trap(TrapCode::StackOverflow);
-        let fields = self.s.asm.open_frame(most, self.overflow);
+        let checked = calls(self.facts.uses) || most > UNCHECKED_FRAME_BYTES_MAX;
+        let overflow = checked.then(|| self.trap(TrapCode::StackOverflow));
+        let fields = self.s.asm.open_frame(most, overflow);
         self.s.asm.enter(Frame::VMCTX, self.s.frame.saved());
         if memory0 {
             self.s.asm.load_memory0();

@@ -23,8 +23,8 @@ mod reference;
 mod table;
 mod variable;
 
+use crate::isa::Addr;
 use crate::isa::x64::Asm;
-use crate::isa::{Addr, Label};
 use crate::state::frame::Frame;
 use crate::state::labels::{Block, SavedReg};
 use crate::state::locals::Local;
@@ -97,7 +97,6 @@ pub(crate) struct Lower<'a> {
     zeros: Option<(i32, i32)>,
     /// Where the result pointer is kept.
     result_pointer: Option<Addr>,
-    overflow: Label,
     failure: Option<&'static str>,
     // Outputs.
     stack_maps: Vec<StackMap>,
@@ -138,7 +137,6 @@ impl<'a> Lower<'a> {
             tables_seen: 0,
             zeros: None,
             result_pointer: None,
-            overflow: Label(0),
             failure: None,
             stack_maps: Vec::new(),
             map_slots: 0,

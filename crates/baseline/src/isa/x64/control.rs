@@ -27,8 +27,8 @@ const LARGE_FRAME: u32 = 1 << 16;
 /// The fields of the prologue that are known at the end only.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PrologueFields {
-    /// End of the displacement of the stack check.
-    check_end: u32,
+    /// End of the displacement of the stack check, if there is one.
+    check_end: Option<u32>,
     /// End of the frame size.
     frame_end: u32,
 }
@@ -132,13 +132,22 @@ impl Asm {
         emit!(self; ud2);
     }
 
-    /// Opens the frame. `most` bounds its size; `overflow` is the cold trap of the stack check.
-    pub(crate) fn open_frame(&mut self, most: u32, overflow: Label) -> PrologueFields {
+    /// Opens the frame. `most` bounds its size; `overflow` is the cold trap of the stack check, none if there is to be no check.
+    pub(crate) fn open_frame(&mut self, most: u32, overflow: Option<Label>) -> PrologueFields {
+        emit!(self; push rbp; mov rbp, rsp);
+        let check_end = overflow.map(|overflow| self.check_stack(most, overflow));
+        emit!(self; sub rsp, DWORD 0);
+        PrologueFields {
+            check_end,
+            frame_end: self.offset(),
+        }
+    }
+
+    /// Compares the end of the frame with the store's limit; the end of the field to be patched.
+    fn check_stack(&mut self, most: u32, overflow: Label) -> u32 {
         let store = field(offset_of!(VmContext, store));
         let limit = field(offset_of!(StoreContext, stack_limit));
         emit!(self
-            ; push rbp
-            ; mov rbp, rsp
             ; mov r11, [BYTE rdi + i8::try_from(store).unwrap_or(0)]
             ; lea r10, [DWORD rsp + 0]
         );
@@ -150,16 +159,14 @@ impl Asm {
         }
         mem!(self, Addr::Base(R11, limit), [cmp r10,] []);
         self.jump_if(Cond::LtU, overflow);
-        emit!(self; sub rsp, DWORD 0);
-        PrologueFields {
-            check_end,
-            frame_end: self.offset(),
-        }
+        check_end
     }
 
     /// Writes the sizes that are known at the end: of the frame, and of it with what calls push.
     pub(crate) fn patch_frame(&mut self, fields: PrologueFields, frame: i32, checked: i32) {
-        self.patch32(fields.check_end, -checked);
+        if let Some(end) = fields.check_end {
+            self.patch32(end, -checked);
+        }
         self.patch32(fields.frame_end, frame);
     }
 
