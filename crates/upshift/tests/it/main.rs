@@ -19,6 +19,8 @@ mod nesting;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod reentry;
+#[cfg(test)]
 mod stores;
 #[cfg(test)]
 mod support;
