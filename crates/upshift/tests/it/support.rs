@@ -31,7 +31,7 @@ impl Drop for Named<'_> {
     }
 }
 
-/// All policies, lazy and eager, and tier-up after each function's first call. The engines are shared by all tests.
+/// All policies, lazy and eager, and some that are hard on the compilers. The engines are shared by all tests.
 pub(crate) fn modes() -> &'static [Mode] {
     static MODES: OnceLock<Vec<Mode>> = OnceLock::new();
     MODES.get_or_init(|| {
@@ -49,6 +49,14 @@ pub(crate) fn modes() -> &'static [Mode] {
         let mut config = Config::new();
         config.memory_reservation(false).tier_up_after(1);
         modes.push(("checked memories, after one call".into(), config));
+        let mut config = Config::new();
+        config.threads(1).tier_policy(TierPolicy::Eager);
+        modes.push(("Eager, one thread".into(), config));
+        let mut config = Config::new();
+        config
+            .baseline_registers(0)
+            .tier_policy(TierPolicy::Baseline);
+        modes.push(("Baseline, as few registers as possible".into(), config));
         let made = modes.into_iter().map(|(name, config)| Mode {
             name,
             engine: Engine::new(&config).unwrap(),
