@@ -1,9 +1,10 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use upshift::{CompileMode, Config, TierPolicy};
+use upshift::{CompileMode, Config, Error, ErrorKind, TierPolicy};
 
 /// The subcommands, for telling them from a file.
 pub(crate) const COMMANDS: [&str; 5] = ["run", "validate", "compile", "objdump", "wast"];
@@ -47,8 +48,8 @@ pub(crate) struct EngineOptions {
     /// Threads that validate and compile at the same time (1: only the calling one until the guest runs).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
-    /// Optimize each function after its N-th call, whatever the counters say (for tests).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Optimize each function in its N-th call, whatever the counters say; 0: before the first (for tests).
+    #[arg(long, value_name = "N")]
     pub(crate) tier_up_after: Option<u32>,
 }
 
@@ -117,18 +118,28 @@ pub(crate) struct RunOptions {
     pub(crate) stats: bool,
     /// The module, binary or text, and the arguments of the guest: all that follows FILE is the guest's.
     #[arg(value_names = ["FILE", "ARGS"], trailing_var_arg = true, required = true, num_args = 1..)]
-    command: Vec<String>,
+    command: Vec<OsString>,
 }
 
 impl RunOptions {
     /// The module's path, as given.
-    pub(crate) fn file(&self) -> &str {
-        self.command.first().map_or("", String::as_str)
+    pub(crate) fn file(&self) -> &Path {
+        Path::new(self.command.first().map_or(OsStr::new(""), |file| file))
     }
 
     /// The guest's arguments.
-    pub(crate) fn args(&self) -> &[String] {
-        self.command.get(1..).unwrap_or_default()
+    ///
+    /// # Errors
+    /// If one is not UTF-8: WASI has no other arguments.
+    pub(crate) fn guest_args(&self) -> Result<Vec<&str>, Error> {
+        let args = self.command.get(1..).unwrap_or_default().iter();
+        args.map(|arg| {
+            arg.to_str().ok_or_else(|| {
+                let message = format!("expected an argument in UTF-8, found {arg:?}");
+                Error::with_kind(ErrorKind::Type, message)
+            })
+        })
+        .collect()
     }
 }
 

@@ -1,6 +1,8 @@
 //! `upshift validate` and `upshift compile`.
 
 use crate::args::{CompileOptions, FileOptions};
+use crate::out::out;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 use upshift::{CompileMode, Config, Engine, Error, ErrorKind, Module, Tier, TierPolicy};
@@ -19,7 +21,8 @@ pub(crate) fn validate(options: &FileOptions) -> Result<(), Error> {
 /// Compiles everything with each tier, and prints a table on standard output.
 pub(crate) fn compile(options: &CompileOptions) -> Result<(), Error> {
     let bytes = read(&options.file)?;
-    println!("tier         functions   total ms   code bytes   code bytes per wasm byte");
+    let mut text =
+        "tier         functions   total ms   code bytes   code bytes per wasm byte\n".to_owned();
     for (tier, policy) in [
         (Tier::Baseline, TierPolicy::Baseline),
         (Tier::Optimizing, TierPolicy::Optimizing),
@@ -39,7 +42,9 @@ pub(crate) fn compile(options: &CompileOptions) -> Result<(), Error> {
         let row = *engine.stats().tier(tier);
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
         let ratio = row.code_bytes as f64 / bytes.len().max(1) as f64;
-        println!(
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
             "{:<11} {:>10} {:>10.1} {:>12} {:>26.2}",
             tier.name(),
             row.functions,
@@ -49,5 +54,5 @@ pub(crate) fn compile(options: &CompileOptions) -> Result<(), Error> {
         );
         drop(module);
     }
-    Ok(())
+    out(&text)
 }

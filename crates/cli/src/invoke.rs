@@ -7,7 +7,7 @@ pub(crate) fn parse_arguments<T>(
     store: &Store<T>,
     name: &str,
     func: &Func,
-    words: &[String],
+    words: &[&str],
 ) -> Result<Vec<Val>, Error> {
     let ty = func.ty(store);
     let params: Vec<ValType> = ty.params().collect();

@@ -6,6 +6,8 @@ mod bench_clock;
 mod compile;
 mod invoke;
 mod objdump;
+mod out;
+mod progress;
 mod run;
 mod script;
 mod timer;
@@ -38,7 +40,7 @@ fn report(result: Result<(), upshift::Error>) -> i32 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("upshift: {error}");
+            out::err(format_args!("upshift: {error}"));
             EXIT_ERROR
         }
     }

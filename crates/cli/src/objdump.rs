@@ -2,9 +2,9 @@
 
 use crate::args::{DumpTier, ObjdumpOptions};
 use crate::compile::read;
+use crate::out::out;
 use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, NasmFormatter};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use upshift::inspect::{MachineCode, Note};
 use upshift::{Config, Engine, Error, ErrorKind, Module, Tier};
 
@@ -26,13 +26,8 @@ pub(crate) fn objdump(options: &ObjdumpOptions) -> Result<(), Error> {
         }
     };
     let wasm = WasmText::new(&module);
-    let mut out = std::io::stdout().lock();
     for func in funcs {
-        let text = listing(&module, &wasm, func, options.tier)?;
-        if out.write_all(text.as_bytes()).is_err() {
-            // The reader has seen enough and closed the pipe.
-            return Ok(());
-        }
+        out(&listing(&module, &wasm, func, options.tier)?)?;
     }
     Ok(())
 }

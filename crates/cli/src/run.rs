@@ -1,10 +1,9 @@
 //! `upshift run`: instantiates a module and calls `_start`, or another export.
 
 use crate::args::{RunOptions, TimingsFormat};
-use crate::bench_clock::BenchClock;
-use crate::timer::Timer;
-use crate::timings::{self, Phases};
-use crate::{EXIT_ERROR, EXIT_TRAP, invoke};
+use crate::out::{err, out};
+use crate::progress::{Progress, Shared};
+use crate::{EXIT_ERROR, EXIT_TRAP, invoke, timer, timings};
 use std::io::Write as _;
 use std::time::Instant;
 use upshift::{Caller, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store, Val};
@@ -13,95 +12,103 @@ use upshift_wasi::{ExitStatus, WasiCtx, WasiCtxBuilder};
 /// What host functions reach.
 struct Host {
     wasi: WasiCtx,
-    clock: BenchClock,
+    progress: Shared,
+}
+
+/// What is printed at the end of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Reporting {
+    stats: bool,
+    timings: Option<TimingsFormat>,
+}
+
+impl Reporting {
+    pub(crate) fn new(options: &RunOptions) -> Self {
+        Self {
+            stats: options.stats,
+            timings: options.timings,
+        }
+    }
 }
 
 /// Runs a program; gives the exit code. The line of timings is the last on standard error, however the run ends.
 pub(crate) fn run(options: &RunOptions) -> i32 {
-    let mut phases = Phases::default();
-    // The module is kept, so that its code counts as live in what is printed below.
-    let mut loaded = None;
-    let code = match run_phases(options, &mut phases, &mut loaded) {
+    let progress = Shared::default();
+    let code = match run_phases(options, &progress) {
         Ok(()) => 0,
         Err(error) => exit_code(options, &error),
     };
     // Results may still be buffered; a closed pipe is not the guest's failure.
     let _ = std::io::stdout().flush();
-    let engine = loaded.as_ref().map(|(engine, _)| engine);
-    if options.stats
+    let progress = progress.lock();
+    report(Reporting::new(options), &progress, code);
+    // Never given back: the process ends now, and a timer that gives up meanwhile must print nothing.
+    std::mem::forget(progress);
+    code
+}
+
+/// Prints what the options ask for.
+pub(crate) fn report(reporting: Reporting, progress: &Progress, code: i32) {
+    let engine = progress.engine.as_ref();
+    if reporting.stats
         && let Some(engine) = engine
     {
         timings::print_stats(engine);
     }
-    match options.timings {
-        Some(TimingsFormat::Json) => timings::print_json(engine, phases, code),
+    match reporting.timings {
+        Some(TimingsFormat::Json) => timings::print_json(engine, progress.phases, code),
         None => {}
     }
-    code
 }
 
-fn run_phases(
-    options: &RunOptions,
-    phases: &mut Phases,
-    loaded: &mut Option<(Engine, Option<Module>)>,
-) -> Result<(), Error> {
+fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
     let mut config = options.engine.config();
     config.interruption(options.timeout.is_some());
     let engine = Engine::new(&config)?;
-    *loaded = Some((engine.clone(), None));
+    progress.lock().engine = Some(engine.clone());
     let bytes = std::fs::read(options.file()).map_err(|error| read_error(options, &error))?;
     let wasi = wasi_context(options)?;
 
     let started = Instant::now();
     let module = Module::from_vec(&engine, bytes)?;
-    phases.compile = started.elapsed();
-    *loaded = Some((engine.clone(), Some(module.clone())));
+    progress.lock().phases.compile = started.elapsed();
+    progress.lock().module = Some(module.clone());
 
     let started = Instant::now();
     let linker = linker(&engine)?;
+    let progress = progress.clone();
     let mut store = Store::new(
         &engine,
         Host {
             wasi,
-            clock: BenchClock::default(),
+            progress: progress.clone(),
         },
     );
-    let stop_timer = options.timeout.map(|timeout| {
-        let handle = store.interrupt_handle();
-        let (engine, phases, format) = (engine.clone(), *phases, options.timings);
-        Timer {
-            handle,
-            timeout,
-            engine,
-            phases,
-            format,
-        }
-        .start()
-    });
+    let stop_timer = options
+        .timeout
+        .map(|timeout| timer::start(options, timeout, store.interrupt_handle(), progress.clone()));
     let instance = linker.instantiate(&mut store, &module);
-    phases.instantiate = started.elapsed();
+    progress.lock().phases.instantiate = started.elapsed();
 
-    let started = Instant::now();
     let outcome = instance.and_then(|instance| call(options, &mut store, instance));
-    phases.run = store
-        .data_mut()
-        .clock
-        .finish()
-        .unwrap_or_else(|| started.elapsed());
+    progress.lock().end_call();
     drop(stop_timer);
     outcome
 }
 
 fn read_error(options: &RunOptions, error: &std::io::Error) -> Error {
-    Error::with_kind(ErrorKind::Io, format!("{}: {error}", options.file()))
+    Error::with_kind(
+        ErrorKind::Io,
+        format!("{}: {error}", options.file().display()),
+    )
 }
 
 fn wasi_context(options: &RunOptions) -> Result<WasiCtx, Error> {
     let mut builder = WasiCtxBuilder::new();
     builder.inherit_stdio();
-    builder.arg(options.file());
+    builder.arg(&options.file().to_string_lossy());
     if options.invoke.is_none() {
-        for arg in options.args() {
+        for arg in options.guest_args()? {
             builder.arg(arg);
         }
     }
@@ -119,10 +126,10 @@ fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
     let mut linker = Linker::new(engine);
     upshift_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
     linker.func_wrap("bench", "start", |mut caller: Caller<'_, Host>| {
-        caller.data_mut().clock.start();
+        caller.data_mut().progress.lock().clock.start();
     })?;
     linker.func_wrap("bench", "end", |mut caller: Caller<'_, Host>| {
-        caller.data_mut().clock.end();
+        caller.data_mut().progress.lock().clock.end();
     })?;
     Ok(linker)
 }
@@ -130,19 +137,29 @@ fn linker(engine: &Engine) -> Result<Linker<Host>, Error> {
 fn call(options: &RunOptions, store: &mut Store<Host>, instance: Instance) -> Result<(), Error> {
     let Some(name) = &options.invoke else {
         let start = export(store, instance, "_start")?;
-        return start.call(&mut *store, &[], &mut []);
+        return timed_call(store, start, &[], &mut []);
     };
     if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
         initialize.call(&mut *store, &[], &mut [])?;
     }
     let func = export(store, instance, name)?;
-    let args = invoke::parse_arguments(store, name, &func, options.args())?;
+    let args = invoke::parse_arguments(store, name, &func, &options.guest_args()?)?;
     let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
-    func.call(&mut *store, &args, &mut results)?;
-    let text = invoke::format_results(store, &results);
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|e| Error::with_kind(ErrorKind::Io, format!("standard output: {e}")))
+    timed_call(store, func, &args, &mut results)?;
+    out(&invoke::format_results(store, &results))
+}
+
+/// The exported call, whose time is that of the run.
+fn timed_call(
+    store: &mut Store<Host>,
+    func: Func,
+    args: &[Val],
+    results: &mut [Val],
+) -> Result<(), Error> {
+    store.data().progress.lock().begin_call();
+    let outcome = func.call(&mut *store, args, results);
+    store.data().progress.lock().end_call();
+    outcome
 }
 
 fn export(store: &mut Store<Host>, instance: Instance, name: &str) -> Result<Func, Error> {
@@ -158,15 +175,16 @@ fn export(store: &mut Store<Host>, instance: Instance, name: &str) -> Result<Fun
 
 fn exit_code(options: &RunOptions, error: &Error) -> i32 {
     if let Some(status) = error.downcast_ref::<ExitStatus>() {
-        return status.code();
+        // What a parent process sees of it.
+        return status.code() & 0xff;
     }
     if let Some(trap) = error.trap() {
         if options.timeout.is_some() && trap.code() == upshift::TrapCode::Interrupt {
-            eprintln!("upshift: the guest ran longer than --timeout allows");
+            err("upshift: the guest ran longer than --timeout allows");
         }
-        eprintln!("upshift: {error:#}");
+        err(format_args!("upshift: {error:#}"));
         return EXIT_TRAP;
     }
-    eprintln!("upshift: {error}");
+    err(format_args!("upshift: {error}"));
     EXIT_ERROR
 }

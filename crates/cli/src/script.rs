@@ -2,6 +2,7 @@
 
 use crate::EXIT_ERROR;
 use crate::args::WastOptions;
+use crate::out::{err, out};
 use upshift::Engine;
 use upshift_wast::run_script;
 
@@ -13,7 +14,7 @@ pub(crate) fn run(options: &WastOptions) -> i32 {
         let source = match std::fs::read_to_string(file) {
             Ok(source) => source,
             Err(error) => {
-                eprintln!("upshift: {name}: {error}");
+                err(format_args!("upshift: {name}: {error}"));
                 failed = true;
                 continue;
             }
@@ -21,12 +22,15 @@ pub(crate) fn run(options: &WastOptions) -> i32 {
         let engine = match Engine::new(&options.engine.config()) {
             Ok(engine) => engine,
             Err(error) => {
-                eprintln!("upshift: {error}");
+                err(format_args!("upshift: {error}"));
                 return EXIT_ERROR;
             }
         };
         let report = run_script(&engine, &name, &source);
-        println!("{report}");
+        if let Err(error) = out(&format!("{report}\n")) {
+            err(format_args!("upshift: {error}"));
+            failed = true;
+        }
         failed |= !report.failures.is_empty();
     }
     i32::from(failed)

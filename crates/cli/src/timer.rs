@@ -1,55 +1,46 @@
 //! `--timeout`: stops a guest from another thread.
 //!
-//! A guest that runs is interrupted and traps as any other. One that sleeps in a host function cannot be
+//! A guest that runs is interrupted and traps as any other. One that waits in a host function cannot be
 //! interrupted there; after a grace period the process ends with the same exit code and the same last line.
 
 use crate::EXIT_TRAP;
-use crate::args::TimingsFormat;
-use crate::timings::{self, Phases};
+use crate::args::RunOptions;
+use crate::out::err;
+use crate::progress::Shared;
+use crate::run::{Reporting, report};
 use std::process::exit;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
-use upshift::{Engine, InterruptHandle};
+use std::time::Duration;
+use upshift::InterruptHandle;
 
 /// How long an interrupted guest may take to come out of a host function.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What the timer needs to end the run in the place of the main thread.
-pub(crate) struct Timer {
-    pub(crate) handle: InterruptHandle,
-    pub(crate) timeout: Duration,
-    pub(crate) engine: Engine,
-    pub(crate) phases: Phases,
-    pub(crate) format: Option<TimingsFormat>,
-}
-
-impl Timer {
-    /// Starts the timer; dropping what it returns stops it.
-    pub(crate) fn start(self) -> mpsc::Sender<()> {
-        let (sender, receiver) = mpsc::channel::<()>();
-        let started = Instant::now();
-        thread::spawn(move || {
-            if receiver.recv_timeout(self.timeout) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-            self.handle.interrupt();
-            if receiver.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
-                self.give_up(started.elapsed());
-            }
-        });
-        sender
-    }
-
-    fn give_up(self, run: Duration) {
-        eprintln!("upshift: the guest sleeps in a host function longer than --timeout allows");
-        match self.format {
-            Some(TimingsFormat::Json) => {
-                let phases = Phases { run, ..self.phases };
-                timings::print_json(Some(&self.engine), phases, EXIT_TRAP);
-            }
-            None => {}
+/// Starts the timer; dropping what it returns stops it.
+pub(crate) fn start(
+    options: &RunOptions,
+    timeout: Duration,
+    handle: InterruptHandle,
+    progress: Shared,
+) -> mpsc::Sender<()> {
+    let reporting = Reporting::new(options);
+    let (sender, receiver) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if receiver.recv_timeout(timeout) != Err(RecvTimeoutError::Timeout) {
+            return;
         }
-        exit(EXIT_TRAP);
-    }
+        handle.interrupt();
+        if receiver.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            // The main thread keeps this lock once it has begun to report, so only one of the two does.
+            let mut progress = progress.lock();
+            progress.end_call();
+            err(
+                "upshift: the guest ran longer than --timeout allows, and waits in a host function",
+            );
+            report(reporting, &progress, EXIT_TRAP);
+            exit(EXIT_TRAP);
+        }
+    });
+    sender
 }

@@ -1,5 +1,6 @@
 //! `--timings json` and `--stats`: what a run cost.
 
+use crate::out::err;
 use serde::Serialize;
 use std::time::Duration;
 use upshift::{Engine, Tier};
@@ -51,8 +52,8 @@ pub(crate) fn print_json(engine: Option<&Engine>, phases: Phases, exit: i32) {
         exit,
     };
     match serde_json::to_string(&line) {
-        Ok(text) => eprintln!("{text}"),
-        Err(error) => eprintln!("upshift: timings cannot be printed: {error}"),
+        Ok(text) => err(text),
+        Err(error) => err(format_args!("upshift: timings cannot be printed: {error}")),
     }
 }
 
@@ -74,25 +75,40 @@ fn peak_rss_kb() -> u64 {
 /// Prints the table of `--stats` on standard error.
 pub(crate) fn print_stats(engine: &Engine) {
     let stats = engine.stats();
-    eprintln!("tier         functions   code bytes   compile ms");
+    err("tier         functions   code bytes   compile ms");
     for tier in [Tier::Baseline, Tier::Optimizing] {
         let row = stats.tier(tier);
-        eprintln!(
+        err(format_args!(
             "{:<11} {:>10} {:>12} {:>12.3}",
             tier.name(),
             row.functions,
             row.code_bytes,
             millis(row.compile_time)
-        );
+        ));
     }
-    eprintln!("code bytes live       {:>12}", stats.code_bytes_live);
-    eprintln!("tier-ups requested    {:>12}", stats.requested);
-    eprintln!("optimized installed   {:>12}", stats.optimizing.installs);
-    eprintln!("tier-ups failed       {:>12}", stats.optimizing.failures);
-    eprintln!("tier-ups dropped      {:>12}", stats.skipped);
-    eprintln!("jobs waiting          {:>12}", stats.queue_length);
-    eprintln!(
-        "lazy compile ms       {:>12.3}",
-        millis(stats.lazy_compile_time)
-    );
+    let lazy_compile_ms = millis(stats.lazy_compile_time);
+    err(format_args!(
+        "code bytes live       {:>12}",
+        stats.code_bytes_live
+    ));
+    err(format_args!(
+        "tier-ups requested    {:>12}",
+        stats.requested
+    ));
+    err(format_args!(
+        "optimized installed   {:>12}",
+        stats.optimizing.installs
+    ));
+    err(format_args!(
+        "tier-ups failed       {:>12}",
+        stats.optimizing.failures
+    ));
+    err(format_args!("tier-ups dropped      {:>12}", stats.skipped));
+    err(format_args!(
+        "jobs waiting          {:>12}",
+        stats.queue_length
+    ));
+    err(format_args!(
+        "lazy compile ms       {lazy_compile_ms:>12.3}"
+    ));
 }

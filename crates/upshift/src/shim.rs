@@ -25,6 +25,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use upshift_module::{ExportItem, FuncIndex};
 use upshift_runtime::{
     CallError, ExternHandle, HostCall, InstanceHandle, InstantiateError, LoadedModule, Payload,
     RawVal, StoreInner, WasmFrame,
@@ -208,13 +209,22 @@ fn backtrace(frames: &[WasmFrame]) -> Backtrace {
     Backtrace::new(frames.iter().map(frame).collect())
 }
 
+/// A function's name, or else a name that it is exported by.
+fn name_of(module: &upshift_module::Module, func: FuncIndex) -> Option<&str> {
+    module.func_name(func).or_else(|| {
+        let exports = module.env().exports.iter();
+        let mut named = exports.filter(|export| export.item == ExportItem::Func(func));
+        named.next().map(|export| &*export.name)
+    })
+}
+
 fn frame(frame: &WasmFrame) -> Frame {
     let module = frame.loaded.module();
     let body = module.func(frame.func).map(|func| func.body_offset());
     Frame {
         module_name: module.module_name().map(Into::into),
         func_index: frame.func.0,
-        func_name: module.func_name(frame.func).map(Into::into),
+        func_name: name_of(module, frame.func).map(Into::into),
         func_offset: frame
             .wasm_offset
             .zip(body)

@@ -57,7 +57,13 @@ const ROWS: &[(&str, &str, i32, &str, &str)] = &[
         "",
         "interrupt",
     ),
-    (SLEEP, "run --timeout 0.05 m.wat", 134, "", "sleeps"),
+    (
+        SLEEP,
+        "run --timeout 0.05 m.wat",
+        134,
+        "",
+        "waits in a host function",
+    ),
     (MATH, "run --invoke sub m.wat -7 -5", 0, "993\n-5\n", ""),
     (
         MATH,
@@ -199,6 +205,30 @@ fn tiers_are_listed_side_by_side() {
     let found = run(MATH, "compile m.wat");
     assert_eq!(found.code, Some(0), "{}", found.stderr);
     assert!(found.stdout.contains("optimizing"), "{}", found.stdout);
+}
+
+/// Whoever reads the output may be gone; the guest's exit code stays.
+#[test]
+fn a_closed_output_changes_no_exit_code() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("m.wat"), EXIT).expect("the module can be written");
+    std::fs::write(folder.path().join("t.wat"), TRAP).expect("the module can be written");
+    for (args, redirection, code) in [
+        ("run --stats --timings json m.wat", "2>/dev/full", 201),
+        ("run --stats --timings json t.wat", "2>/dev/full", 134),
+        ("run missing.wat", "2>/dev/full", 1),
+        ("compile m.wat", ">/dev/full", 1),
+        ("objdump m.wat", ">/dev/full", 1),
+        ("compile m.wat", "| true", 0),
+    ] {
+        let program = env!("CARGO_BIN_EXE_upshift");
+        let status = std::process::Command::new("sh")
+            .args(["-c", &format!("{program} {args} {redirection}")])
+            .current_dir(folder.path())
+            .status()
+            .expect("a shell can be started");
+        assert_eq!(status.code(), Some(code), "{args} {redirection}");
+    }
 }
 
 /// The address space of 4 GiB that small boards and careful hosts give.

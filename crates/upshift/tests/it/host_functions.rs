@@ -129,7 +129,7 @@ macro_rules! sixteen_of {
              i: T, j: T, k: T, l: T, m: T, n: T, o: T, p: T| {
                 (p, o, n, m, l, k, j, i, h, g, f, e, d, c, b, a)
             },
-                    );
+                        );
         let types = [$text; 16].join(" ");
         let gets: String = (0..16).map(|i| format!("(local.get {i})")).collect();
         let text = format!(
@@ -145,7 +145,7 @@ macro_rules! sixteen_of {
         let list: List = (
             one(1), one(2), one(3), one(4), one(5), one(6), one(7), one(8),
             one(9), one(10), one(11), one(12), one(13), one(14), one(15), one(16),
-                    );
+                        );
         for func in [host, guest, guest, guest] {
             let func = func.typed::<List, List>(&*$store).unwrap();
             let r = func.call(&mut *$store, list).unwrap();
