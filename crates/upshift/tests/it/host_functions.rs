@@ -91,12 +91,25 @@ fn sixteen_parameters_and_results() {
             (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)
         }
         let plain = Func::wrap(&mut store, echo);
-        #[rustfmt::skip]
         let with_caller = Func::wrap(
             &mut store,
             |mut caller: Caller<'_, u32>,
-             a: i32, b: i64, c: f32, d: f64, e: u32, f: u64, g: f32, h: f64,
-             i: i32, j: i64, k: f32, l: f64, m: i32, n: i64, o: f32, p: f64| {
+             a: i32,
+             b: i64,
+             c: f32,
+             d: f64,
+             e: u32,
+             f: u64,
+             g: f32,
+             h: f64,
+             i: i32,
+             j: i64,
+             k: f32,
+             l: f64,
+             m: i32,
+             n: i64,
+             o: f32,
+             p: f64| {
                 *caller.data_mut() += 1;
                 Ok::<_, Error>(echo(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p))
             },
@@ -122,14 +135,25 @@ macro_rules! sixteen_of {
     ($store:expr, $ty:ident, $text:literal) => {{
         type T = $ty;
         type List = (T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T);
-        #[rustfmt::skip]
         let host = Func::wrap(
             &mut *$store,
-            |a: T, b: T, c: T, d: T, e: T, f: T, g: T, h: T,
-             i: T, j: T, k: T, l: T, m: T, n: T, o: T, p: T| {
-                (p, o, n, m, l, k, j, i, h, g, f, e, d, c, b, a)
-            },
-                        );
+            |a: T,
+             b: T,
+             c: T,
+             d: T,
+             e: T,
+             f: T,
+             g: T,
+             h: T,
+             i: T,
+             j: T,
+             k: T,
+             l: T,
+             m: T,
+             n: T,
+             o: T,
+             p: T| { (p, o, n, m, l, k, j, i, h, g, f, e, d, c, b, a) },
+        );
         let types = [$text; 16].join(" ");
         let gets: String = (0..16).map(|i| format!("(local.get {i})")).collect();
         let text = format!(
@@ -141,11 +165,24 @@ macro_rules! sixteen_of {
         let guest = instance(&mut *$store, &text, &[host.into()]);
         let guest = guest.get_func(&mut *$store, "go").unwrap();
         let one = |i: u8| T::from(i);
-        #[rustfmt::skip]
         let list: List = (
-            one(1), one(2), one(3), one(4), one(5), one(6), one(7), one(8),
-            one(9), one(10), one(11), one(12), one(13), one(14), one(15), one(16),
-                        );
+            one(1),
+            one(2),
+            one(3),
+            one(4),
+            one(5),
+            one(6),
+            one(7),
+            one(8),
+            one(9),
+            one(10),
+            one(11),
+            one(12),
+            one(13),
+            one(14),
+            one(15),
+            one(16),
+        );
         for func in [host, guest, guest, guest] {
             let func = func.typed::<List, List>(&*$store).unwrap();
             let r = func.call(&mut *$store, list).unwrap();
