@@ -17,6 +17,8 @@ use upshift_module::{FuncIndex, TypeIndex, ValType, ValidatedFunc};
 /// Values of a function, and operands of its branches and calls. SSA form of a hostile body can be quadratic in it: parameters for
 /// thousands of locals at each of thousands of joins. Cranelift itself ends at 2^21 virtual registers.
 const SIZE_MAX: usize = 4 << 20;
+/// Basic blocks of a function. Millions of empty ones take Cranelift minutes: a body of nothing but `if end` has more than that.
+const BLOCKS_MAX: usize = 1 << 19;
 /// Loops in loops. Cranelift's dominator trees take time in the square of it: 10 ms here, 3 s at 32,000.
 const LOOP_DEPTH_MAX: u32 = 2_000;
 
@@ -106,6 +108,12 @@ impl<'a, 'f> Translator<'a, 'f> {
             return Err(CompileError::new(
                 CompileErrorKind::Limit,
                 "the function has too many values",
+            ));
+        }
+        if self.builder.func.dfg.num_blocks() > BLOCKS_MAX {
+            return Err(CompileError::new(
+                CompileErrorKind::Limit,
+                "the function has too many blocks",
             ));
         }
         if self.open_loops > LOOP_DEPTH_MAX {
