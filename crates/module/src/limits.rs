@@ -40,5 +40,8 @@ pub const PARAMS_MAX: usize = 1_000;
 pub const RESULTS_MAX: usize = 1_000;
 /// Operands on the operand stack of one function at once (own limit: a frame of at most 1 MiB of 8-byte slots).
 pub const OPERANDS_MAX: u32 = 128 << 10;
+/// Operand types that calls, blocks and branches of one body compare (own limit: types of 1,000 values, used by
+/// every operator of a large body, would keep validation busy for minutes; ordinary code needs less than one per byte).
+pub const TYPE_CHECKS_MAX: u32 = 1 << 27;
 /// Blocks open at once in one function (own limit; generated switch statements reach some thousands).
 pub const NESTING_MAX: u32 = 64 << 10;

@@ -139,6 +139,7 @@ impl Pass<'_> {
         }
         if self.max_operands > limits::OPERANDS_MAX
             || self.gatherer.max_depth() > limits::NESTING_MAX
+            || self.gatherer.type_checks() > limits::TYPE_CHECKS_MAX
         {
             return Err(self.over(position(offset)));
         }
@@ -149,6 +150,12 @@ impl Pass<'_> {
     fn over(&self, offset: usize) -> ModuleError {
         let (what, found, max) = if self.max_operands > limits::OPERANDS_MAX {
             ("operands", self.max_operands, limits::OPERANDS_MAX)
+        } else if self.gatherer.type_checks() > limits::TYPE_CHECKS_MAX {
+            (
+                "comparisons of operand types",
+                self.gatherer.type_checks(),
+                limits::TYPE_CHECKS_MAX,
+            )
         } else {
             (
                 "nested blocks",

@@ -71,6 +71,10 @@ pub(super) struct Gatherer<'a> {
     loop_depth: u32,
     weight: u32,
     max_depth: u32,
+    /// Operand types that calls, blocks and branches made the validator compare, at least.
+    type_checks: u32,
+    /// Most values that a label of the body takes.
+    widest_label: u32,
 }
 
 impl<'a> Gatherer<'a> {
@@ -94,6 +98,8 @@ impl<'a> Gatherer<'a> {
             loop_depth: 0,
             weight: 1,
             max_depth: 1,
+            type_checks: 0,
+            widest_label: len(context.env.ty(ty).results()),
         };
         gatherer.func_type(ty);
         gatherer
@@ -124,6 +130,16 @@ impl<'a> Gatherer<'a> {
         self.max_depth
     }
 
+    /// Operand types compared so far: what makes validation of wide types slow (saturates).
+    pub(super) fn type_checks(&self) -> u32 {
+        self.type_checks
+    }
+
+    /// Notes that so many operand types are compared.
+    fn compare(&mut self, types: u32) {
+        self.type_checks = self.type_checks.saturating_add(types);
+    }
+
     /// Notes the type of some value.
     fn value_type(&mut self, ty: ValType) {
         match ty {
@@ -135,6 +151,8 @@ impl<'a> Gatherer<'a> {
 
     /// Notes the values of a function type.
     fn func_type(&mut self, ty: TypeIndex) {
+        let func_type = self.context.env.ty(ty);
+        self.compare(len(func_type.params()) + len(func_type.results()));
         let uses = self.context.type_uses.get(ty.0 as usize);
         self.uses.insert(uses.copied().unwrap_or_default());
     }
@@ -164,22 +182,33 @@ impl<'a> Gatherer<'a> {
         match op {
             ControlOp::Block(ty) | ControlOp::If(ty) => self.open_block(*ty, NO_LOOP),
             ControlOp::Loop(ty) => self.open_loop(offset, *ty),
-            ControlOp::End => self.close_block(offset + 1),
-            ControlOp::Unreachable
-            | ControlOp::Nop
-            | ControlOp::Else
-            | ControlOp::Br(_)
-            | ControlOp::BrIf(_)
-            | ControlOp::BrTable(_)
-            | ControlOp::Return => {}
+            ControlOp::End => {
+                self.compare(self.widest_label);
+                self.close_block(offset + 1);
+            }
+            ControlOp::Else | ControlOp::Br(_) | ControlOp::BrIf(_) | ControlOp::Return => {
+                self.compare(self.widest_label);
+            }
+            ControlOp::BrTable(table) => {
+                self.compare(self.widest_label.saturating_mul(table.len() + 1));
+            }
+            ControlOp::Unreachable | ControlOp::Nop => {}
         }
     }
 
     fn open_block(&mut self, ty: BlockType, kind: u32) {
         match ty {
             BlockType::Empty => {}
-            BlockType::Value(ty) => self.value_type(ty),
-            BlockType::Func(ty) => self.func_type(ty),
+            BlockType::Value(ty) => {
+                self.widest_label = self.widest_label.max(1);
+                self.value_type(ty);
+            }
+            BlockType::Func(ty) => {
+                let ty_of = self.context.env.ty(ty);
+                let label = len(ty_of.params()).max(len(ty_of.results()));
+                self.widest_label = self.widest_label.max(label);
+                self.func_type(ty);
+            }
         }
         self.scratch.blocks.push(kind);
         let depth = u32::try_from(self.scratch.blocks.len()).unwrap_or(u32::MAX);

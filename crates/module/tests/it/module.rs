@@ -268,6 +268,14 @@ fn too_much() -> Vec<(String, &'static str)> {
             "(function 0): expected at most 7654321 bytes of body, found 8400002",
         ),
         (
+            format!(
+                "(func (result {}) unreachable {})",
+                repeat("i32 ", 1000),
+                repeat("br 0 ", 134_300)
+            ),
+            "expected at most 134217728 comparisons of operand types, found 134218000",
+        ),
+        (
             format!("(type (func (param {})))", repeat("i32 ", 1001)),
             "function params size is out of bounds",
         ),
