@@ -128,7 +128,7 @@ impl Frame {
         self.func_index
     }
 
-    /// Name of the function, from the name section.
+    /// Name of the function, from the name section, or else a name that it is exported by.
     #[must_use]
     pub fn func_name(&self) -> Option<&str> {
         self.func_name.as_deref()

@@ -205,7 +205,7 @@ fn how_frames_are_written() {
     let mut store = Store::new(&crate::support::engine(), ());
     let guest = instance(
         &mut store,
-        "(module $m (func $f unreachable) (func (export \"go\") (call $f)))",
+        "(module $m (func $f unreachable) (func (call $f)) (func (export \"go\") (call 1)))",
         &[],
     );
     let go = guest.get_func(&mut store, "go").unwrap();
@@ -213,10 +213,12 @@ fn how_frames_are_written() {
     assert_eq!(error.to_string(), "wasm trap: unreachable");
     let text = format!("{:#}", error.trap().unwrap());
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(lines.len(), 4, "{text}");
     assert!(
         lines[1].contains("0: m!f @ 0x") && lines[1].contains("(function 0, +0x"),
         "{text}"
     );
     assert!(lines[2].contains("1: m!<func 1> @ 0x"), "{text}");
+    // Without a name of its own, a function goes by that of its export.
+    assert!(lines[3].contains("2: m!go @ 0x"), "{text}");
 }
