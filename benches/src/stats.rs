@@ -1,0 +1,192 @@
+//! Medians, bootstrap intervals, ratios pair by pair and geometric means.
+//!
+//! Samples of a shared machine have long tails to one side, so that means and standard deviations say
+//! little. What is used instead: medians; the percentile bootstrap for their 95 % intervals
+//! (Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13); and ratios within a round, whose
+//! samples were taken close together, so that slow drifts of the machine cancel.
+
+/// Resamplings of a bootstrap: enough for the second digit of a 95 % interval.
+const RESAMPLINGS: usize = 2000;
+
+/// A median and the interval that holds it with 95 % confidence.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Estimate {
+    pub(crate) median: f64,
+    pub(crate) minimum: f64,
+    /// Lower end of the interval; the median itself if there are fewer than three values.
+    pub(crate) low: f64,
+    /// Upper end.
+    pub(crate) high: f64,
+    /// How many values there are.
+    pub(crate) count: usize,
+}
+
+impl Estimate {
+    /// Of some values; none of none, or if one of them is not a number.
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        let minimum = values.iter().copied().reduce(f64::min)?;
+        let median = median(values)?;
+        let (low, high) = bootstrap(values, |sample| self::median(sample).unwrap_or(median));
+        Some(Self {
+            median,
+            minimum,
+            low,
+            high,
+            count: values.len(),
+        })
+    }
+}
+
+/// The middle value, or the mean of the two in the middle; none of none, or if one is not a number.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    if values.is_empty() || values.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    Some(if sorted.len() % 2 == 1 {
+        sorted[middle]
+    } else {
+        f64::midpoint(sorted[middle - 1], sorted[middle])
+    })
+}
+
+/// The geometric mean of positive values; none of none.
+pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
+    let mut count = 0.0;
+    let mut sum = 0.0;
+    for value in values {
+        sum += value.ln();
+        count += 1.0;
+    }
+    (count > 0.0).then(|| (sum / count).exp())
+}
+
+/// A geometric mean over programs, each of which has some values (ratios of single rounds, say): the mean of their
+/// medians, with an interval from resampling the values within each program.
+pub(crate) fn geometric_mean_of_medians(programs: &[Vec<f64>]) -> Option<Estimate> {
+    let medians: Option<Vec<f64>> = programs.iter().map(|values| median(values)).collect();
+    let center = geometric_mean(&medians?)?;
+    let mut random = Random::new();
+    let mut means: Vec<f64> = Vec::with_capacity(RESAMPLINGS);
+    let mut sample = Vec::new();
+    for _ in 0..RESAMPLINGS {
+        let resampled = programs.iter().map(|values| {
+            random.resample(values, &mut sample);
+            median(&sample).unwrap_or(f64::NAN)
+        });
+        let resampled: Vec<f64> = resampled.collect();
+        means.push(geometric_mean(&resampled).unwrap_or(center));
+    }
+    let (low, high) = if programs.iter().all(|values| values.len() < 3) {
+        (center, center)
+    } else {
+        percentiles(&mut means)
+    };
+    let minimum = means.iter().copied().fold(center, f64::min);
+    Some(Estimate {
+        median: center,
+        minimum,
+        low,
+        high,
+        count: programs.len(),
+    })
+}
+
+/// The percentile interval of a statistic; the statistic itself twice if there are fewer than three values.
+fn bootstrap(values: &[f64], statistic: impl Fn(&[f64]) -> f64) -> (f64, f64) {
+    if values.len() < 3 {
+        let center = statistic(values);
+        return (center, center);
+    }
+    let mut random = Random::new();
+    let mut sample = Vec::with_capacity(values.len());
+    let mut found: Vec<f64> = Vec::with_capacity(RESAMPLINGS);
+    for _ in 0..RESAMPLINGS {
+        random.resample(values, &mut sample);
+        found.push(statistic(&sample));
+    }
+    percentiles(&mut found)
+}
+
+/// What 2.5 % and 97.5 % of the values lie below.
+fn percentiles(values: &mut [f64]) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let last = values.len() - 1;
+    (values[last * 25 / 1000], values[last - last * 25 / 1000])
+}
+
+/// xorshift64* with a fixed seed: the same samples always give the same interval.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
+    }
+
+    /// As many values as there are, each drawn from all of them.
+    fn resample(&mut self, values: &[f64], into: &mut Vec<f64>) {
+        into.clear();
+        let count = values.len() as u64;
+        for _ in 0..values.len() {
+            let index = usize::try_from(self.next() * count >> 32).unwrap_or(0);
+            into.push(values[index]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Estimate, geometric_mean, geometric_mean_of_medians, median};
+
+    #[test]
+    fn medians() {
+        let check = |values: &[f64], expected: Option<f64>| {
+            assert_eq!(median(values), expected, "{values:?}")
+        };
+        check(&[], None);
+        check(&[f64::NAN, 1.0], None);
+        check(&[3.0, 1.0, 2.0], Some(2.0));
+        check(&[4.0, 1.0, 2.0, 3.0], Some(2.5));
+    }
+
+    #[test]
+    fn intervals() {
+        let check = |values: &[f64], low: f64, high: f64| {
+            let estimate = Estimate::of(values).expect("values");
+            assert!(
+                (estimate.low - low).abs() < 1e-9 && (estimate.high - high).abs() < 1e-9,
+                "{estimate:?}"
+            );
+            assert!(estimate.low <= estimate.median && estimate.median <= estimate.high);
+        };
+        check(&[5.0, 7.0], 6.0, 6.0);
+        check(&[2.0; 9], 2.0, 2.0);
+        // The order statistics that a 95 % interval of a median of 15 should be near: the 4th and the 12th.
+        let values: Vec<f64> = (1..=15).map(f64::from).collect();
+        check(&values, 4.0, 12.0);
+    }
+
+    #[test]
+    fn geometric_means() {
+        let mean = geometric_mean(&[2.0, 8.0]).expect("values");
+        assert!((mean - 4.0).abs() < 1e-12);
+        assert_eq!(geometric_mean(&[]), None);
+        let programs = [vec![1.9, 2.0, 2.1], vec![7.0, 8.0, 9.0]];
+        let estimate = geometric_mean_of_medians(&programs).expect("values");
+        assert!((estimate.median - 4.0).abs() < 1e-12);
+        assert!(
+            estimate.low < 4.0 && estimate.high > 4.0 && estimate.low > 3.6 && estimate.high < 4.4,
+            "{estimate:?}"
+        );
+        assert_eq!(geometric_mean_of_medians(&[vec![], vec![1.0]]), None);
+    }
+}
