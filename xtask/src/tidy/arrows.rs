@@ -35,10 +35,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("upshift-wasi", &["upshift"]),
     ("upshift-wast", &["upshift"]),
     ("upshift-cli", &["upshift", "upshift-wasi", "upshift-wast"]),
-    (
-        "upshift-bench",
-        &["upshift", "upshift-wasi", "upshift-wast"],
-    ),
+    ("upshift-bench", &["upshift", "upshift-wasi"]),
     (
         "upshift-spec-tests",
         &["upshift", "upshift-wasi", "upshift-wast"],
