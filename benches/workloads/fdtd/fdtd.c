@@ -297,7 +297,7 @@ int main(int argc, char **argv) {
     real_check();
     uint32_t edge = workload_pick(&w, 32, 64, 84);
     struct grid g = make_grid(edge + edge / 2, edge, edge);
-    uint32_t steps = workload_pick(&w, 300, 600, 1800);
+    uint32_t steps = workload_pick(&w, 420, 600, 1800);
     uint32_t per_part = steps / workload_pick(&w, 60, 100, 200);
 
     struct spectrum spectrum = {{0}, {0}};
