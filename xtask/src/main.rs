@@ -7,6 +7,7 @@
 
 mod ci;
 mod corpus;
+mod hash;
 mod process;
 mod repo;
 mod tidy;
@@ -30,15 +31,19 @@ struct Arguments {
 enum Chore {
     /// Check the rules of docs/architecture.md: arrows, sizes, unsafe, docs
     Tidy,
-    /// Compile examples/ to WebAssembly and natively, and record what the native programs print
-    Workloads,
+    /// Compile examples/ and the benchmark suite to WebAssembly and natively, and record what the
+    /// native programs print
+    Workloads(workloads::Options),
     /// Print the recorded standard output of one run of examples/expected.json
     Expected {
         /// Name of the run
         name: String,
     },
     /// Fetch the large programs that ignored tests and benchmarks use into corpus-cache/
-    Corpus,
+    Corpus {
+        /// Packages, or their directories below corpus-cache/; all without a name
+        names: Vec<String>,
+    },
     /// Rewrite the expected failures of the spec tests and the expected disassembly
     Bless,
     /// Do what continuous integration does
@@ -48,9 +53,9 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Tidy => tidy::run(),
-        Chore::Workloads => workloads::run(),
+        Chore::Workloads(options) => workloads::run(&options),
         Chore::Expected { name } => workloads::print_expected(&name),
-        Chore::Corpus => corpus::run(),
+        Chore::Corpus { names } => corpus::run(&names),
         Chore::Bless => ci::bless(),
         Chore::Ci => ci::run(),
     };

@@ -43,9 +43,16 @@ pub(crate) fn run(command: &mut Command) -> Outcome<()> {
 /// When it cannot start, does not exit with 0 or prints no UTF-8; the message
 /// has what it wrote to standard error.
 pub(crate) fn read(command: &mut Command) -> Outcome<String> {
+    output(command.stdin(Stdio::null()))
+}
+
+/// The same with the standard input that `command` was given.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     let shown = spelled(command);
     let output = command
-        .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("{shown}: {error}"))?;
     if !output.status.success() {

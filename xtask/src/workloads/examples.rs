@@ -1,56 +1,23 @@
-//! `cargo xtask workloads`: rebuild the example programs and their expected output.
-//!
-//! Reads examples/workloads.toml. Each program is compiled twice from the same
-//! source, to WebAssembly with wasi-libc and for this machine; the native
-//! program's output is what the engine has to reproduce. The result,
-//! examples/expected.json, is committed, so that tests need no C compiler.
+//! The example programs: examples/workloads.toml says what to compile and run,
+//! examples/expected.json what must come out.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::compile::{self, CLANG, NATIVE_CC};
+use super::{Options, native_dir};
 use crate::{Outcome, process, repo};
 
-const CLANG: &str = "clang-19";
-const NATIVE_CC: &str = "cc";
-const PLAN: &str = "examples/workloads.toml";
+pub(super) const PLAN: &str = "examples/workloads.toml";
 const EXPECTED: &str = "examples/expected.json";
-
-/// What must be there to compile to WebAssembly, and the Debian package that has it.
-const TOOLS: [(Tool, &str); 5] = [
-    (Tool::Program(CLANG), "clang-19"),
-    (Tool::Program("wasm-ld-19"), "lld-19"),
-    (Tool::File("/usr/lib/wasm32-wasi/libc.a"), "wasi-libc"),
-    (
-        Tool::File("/usr/lib/llvm-19/lib/clang/19/lib/wasi/libclang_rt.builtins-wasm32.a"),
-        "libclang-rt-19-dev-wasm32",
-    ),
-    (Tool::Program(NATIVE_CC), "gcc libc6-dev"),
-];
-
-/// Options of both compilers. Contracting `a * b + c` to one rounding would make
-/// the two programs differ.
-const FLAGS: [&str; 6] = [
-    "-std=c11",
-    "-O2",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-ffp-contract=off",
-];
-
-enum Tool {
-    Program(&'static str),
-    File(&'static str),
-}
 
 /// examples/workloads.toml.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Workloads {
+pub(super) struct Plan {
     program: Vec<Program>,
     run: Vec<PlannedRun>,
 }
@@ -111,21 +78,40 @@ struct Preopen {
     guest: String,
 }
 
+impl Plan {
+    /// # Errors
+    /// When the file cannot be read or says something else.
+    pub(super) fn read() -> Outcome<Self> {
+        toml::from_str(&repo::read(PLAN)?).map_err(|error| format!("{PLAN}: {error}"))
+    }
+
+    /// Whether there is a program of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.program.iter().any(|program| program.name == name)
+    }
+}
+
+/// Compile the wanted programs, do their runs natively and record the outputs.
+///
 /// # Errors
-/// When tools are missing, or a program does not compile or run.
-pub(crate) fn run() -> Outcome<()> {
-    check_tools()?;
-    let plan = read_plan()?;
-    let native_dir = repo::root().join("target/workloads");
-    fs::create_dir_all(&native_dir)
-        .map_err(|error| format!("{}: {error}", native_dir.display()))?;
-    for program in &plan.program {
-        compile(program, &native_dir)?;
+/// When a program does not compile or run.
+pub(super) fn build(plan: Plan, options: &Options) -> Outcome<()> {
+    if !plan.program.iter().any(|p| options.wants(&p.name)) {
+        return Ok(());
+    }
+    let native_dir = native_dir("examples")?;
+    for program in plan.program.iter().filter(|p| options.wants(&p.name)) {
+        program.compile(&native_dir)?;
     }
     let mut runs = Vec::new();
     for planned in plan.run {
-        println!("running {}", planned.name);
-        runs.push(finish(planned, &native_dir)?);
+        let program = planned.file.strip_suffix(".wasm").unwrap_or_default();
+        if planned.stdout.is_some() || options.wants(program) {
+            println!("running {}", planned.name);
+            runs.push(finish(planned, &native_dir)?);
+        } else {
+            runs.push(recorded(&planned.name)?);
+        }
     }
     let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     if names.len() < runs.len() {
@@ -135,8 +121,8 @@ pub(crate) fn run() -> Outcome<()> {
         about:
             "Written by `cargo xtask workloads` from the natively compiled programs; do not edit."
                 .to_owned(),
-        wasm_compiler: version(CLANG)?,
-        native_compiler: version(NATIVE_CC)?,
+        wasm_compiler: compile::version(CLANG)?,
+        native_compiler: compile::version(NATIVE_CC)?,
         runs,
     };
     let text = serde_json::to_string_pretty(&expected).map_err(|error| error.to_string())?;
@@ -145,86 +131,36 @@ pub(crate) fn run() -> Outcome<()> {
     Ok(())
 }
 
+impl Program {
+    fn compile(&self, native_dir: &Path) -> Outcome<()> {
+        let program = compile::Program {
+            name: &self.name,
+            directory: &repo::root().join("examples"),
+            source: std::slice::from_ref(&self.source),
+            flags: &[],
+        };
+        program.to_wasm(Path::new(&format!("{}.wasm", self.name)), &[])?;
+        program.to_native(NATIVE_CC, &native_dir.join(&self.name))
+    }
+}
+
 /// Print what the run called `name` prints, for comparison in shell scripts.
 ///
 /// # Errors
 /// When there is no such run.
 pub(crate) fn print_expected(name: &str) -> Outcome<()> {
-    let expected = read_expected()?;
-    let run = expected.runs.iter().find(|run| run.name == name);
-    let run = run.ok_or_else(|| format!("{EXPECTED}: no run is called {name}"))?;
-    print!("{}", run.stdout);
+    print!("{}", recorded(name)?.stdout);
     Ok(())
 }
 
-fn read_plan() -> Outcome<Workloads> {
-    toml::from_str(&repo::read(PLAN)?).map_err(|error| format!("{PLAN}: {error}"))
+fn recorded(name: &str) -> Outcome<Run> {
+    let mut runs = read_expected()?.runs.into_iter();
+    let run = runs.find(|run| run.name == name);
+    run.ok_or_else(|| format!("{EXPECTED}: no run is called {name}"))
 }
 
 fn read_expected() -> Outcome<Expected> {
     serde_json::from_str(&repo::read(EXPECTED)?).map_err(|error| format!("{EXPECTED}: {error}"))
-}
-
-fn check_tools() -> Outcome<()> {
-    let there = |tool: &Tool| match tool {
-        Tool::Program(name) => Command::new(name).arg("--version").output().is_ok(),
-        Tool::File(path) => Path::new(path).exists(),
-    };
-    let missing: Vec<&str> = TOOLS
-        .iter()
-        .filter(|(tool, _)| !there(tool))
-        .map(|(_, package)| *package)
-        .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(format!(
-            "missing tools; on Debian: apt-get install {}",
-            missing.join(" ")
-        ))
-    }
-}
-
-/// The first line of what a compiler says about itself.
-fn version(compiler: &str) -> Outcome<String> {
-    let text = process::read(Command::new(compiler).arg("--version"))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-fn compile(program: &Program, native_dir: &Path) -> Outcome<()> {
-    println!("compiling {}", program.name);
-    let examples = repo::root().join("examples");
-    let output = format!("{}.wasm", program.name);
-    let mut wasm = Command::new(CLANG);
-    wasm.current_dir(&examples)
-        .arg("--target=wasm32-wasi")
-        .args(FLAGS);
-    process::run(
-        wasm.arg(&program.source)
-            .args(["-Wl,--strip-debug", "-o", &output]),
-    )?;
-    make_plain(&examples.join(output))?;
-    let mut native = Command::new(NATIVE_CC);
-    native.current_dir(&examples).args(FLAGS);
-    process::run(
-        native
-            .arg(&program.source)
-            .arg("-o")
-            .arg(native_dir.join(&program.name)),
-    )
-}
-
-/// Clear the executable bits that the linker sets: a module is data here.
-#[cfg(unix)]
-fn make_plain(path: &Path) -> Outcome<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let permissions = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(path, permissions).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-#[cfg(not(unix))]
-fn make_plain(_: &Path) -> Outcome<()> {
-    Ok(())
 }
 
 /// Do the run natively, unless its output is given.
@@ -271,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_recorded_runs_are_the_planned_ones() {
-        let (plan, expected) = (read_plan().unwrap(), read_expected().unwrap());
+        let (plan, expected) = (Plan::read().unwrap(), read_expected().unwrap());
         let planned: Vec<Asked<'_>> = plan
             .run
             .iter()
@@ -305,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_program_has_source_module_and_run() {
-        let plan = read_plan().unwrap();
+        let plan = Plan::read().unwrap();
         for program in &plan.program {
             let module = format!("{}.wasm", program.name);
             for path in [&program.source, &module] {
