@@ -1,4 +1,4 @@
-//! What the harness writes and reads as JSON: one [`RunFile`] per `run`.
+//! What the harness writes and reads as JSON: one [`RunFile`] per `run` or `policies`, one [`WarmupFile`] per `warmup`.
 //!
 //! Times are milliseconds (`_ms`), sizes bytes unless the name says otherwise. Samples are kept whole;
 //! medians, intervals and ratios are made from them when they are shown, so that no figure is lost.
@@ -207,6 +207,44 @@ pub(crate) enum TierEventKind {
     Retired,
     /// A request was dropped, or a compile failed.
     Dropped,
+}
+
+/// What `warmup` found: when each step of one program was done, by engine.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct WarmupFile {
+    /// [`FORMAT`].
+    pub(crate) format: u32,
+    /// When it began: seconds since 1970, UTC.
+    pub(crate) started_unix: u64,
+    /// The command line, without the program.
+    pub(crate) command: Vec<String>,
+    pub(crate) machine: Machine,
+    pub(crate) program: String,
+    pub(crate) size: String,
+    pub(crate) curves: Vec<WarmupCurve>,
+    /// What tier-up did in one run under a policy that has it.
+    pub(crate) timeline: Option<Timeline>,
+}
+
+/// The samples of one engine.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct WarmupCurve {
+    pub(crate) engine: String,
+    /// Per good sample, when the program had done each step, in ms since the bytes of the module were in memory (native:
+    /// since the start of the process); all of the same length.
+    pub(crate) samples: Vec<Vec<f64>>,
+    /// Why samples are missing, if any are.
+    pub(crate) problem: Option<String>,
+}
+
+/// The events of one run.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Timeline {
+    pub(crate) engine: String,
+    pub(crate) program: String,
+    pub(crate) size: String,
+    /// In the order of time.
+    pub(crate) events: Vec<TierEvent>,
 }
 
 /// What comes before the JSON of [`Measured`] on the last line of standard error.

@@ -79,6 +79,17 @@ pub(crate) struct Cell<'a> {
     pub(crate) size: &'a str,
 }
 
+impl<'a> Cell<'a> {
+    /// The cell that a sample belongs to.
+    pub(crate) fn of(sample: &'a Sample) -> Self {
+        Self {
+            engine: &sample.engine,
+            program: &sample.program,
+            size: &sample.size,
+        }
+    }
+}
+
 /// The good samples of a [`RunFile`], by cell. A cell in which any sample was wrong or failed has no values: an
 /// engine must not win by giving wrong results.
 #[derive(Debug)]
@@ -95,11 +106,7 @@ impl<'a> Summary<'a> {
             bad: BTreeMap::new(),
         };
         for sample in &run.samples {
-            let cell = Cell {
-                engine: &sample.engine,
-                program: &sample.program,
-                size: &sample.size,
-            };
+            let cell = Cell::of(sample);
             match &sample.outcome {
                 Outcome::Verified | Outcome::Unchecked => {
                     summary.cells.entry(cell).or_default().push(sample)

@@ -1,5 +1,7 @@
 //! `warmup`: how much work a program has done by when.
 
+pub(crate) mod curves;
+
 /// Options of `warmup`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {}
