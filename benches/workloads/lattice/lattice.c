@@ -89,8 +89,8 @@ static void equilibrium(double density, const double *velocity, double *f) {
 static void fill(struct duct *d, struct random *r) {
     for (uint32_t i = 0; i < d->cells; i++) {
         if (d->kind[i] != CELL_FLUID) continue;
-        double velocity[3] = {0.02 + 0.002 * (random_unit(r) - 0.5),
-                              0.002 * (random_unit(r) - 0.5), 0.002 * (random_unit(r) - 0.5)};
+        double velocity[3] = {0.02, 0.0, 0.0};
+        for (int axis = 0; axis < 3; axis++) velocity[axis] += 0.002 * (random_unit(r) - 0.5);
         equilibrium(1.0, velocity, d->now[i]);
         d->fluid_cells++;
     }

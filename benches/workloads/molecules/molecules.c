@@ -156,8 +156,10 @@ static void heat(struct liquid *l, struct random *r) {
     for (uint32_t i = 0; i < l->count; i++) {
         double m = kinds[i & 1].mass;
         double spread = real_sqrt(TEMPERATURE / m);
-        struct vector v = {spread * random_normal(r), spread * random_normal(r),
-                           spread * random_normal(r)};
+        struct vector v;
+        v.x = spread * random_normal(r);
+        v.y = spread * random_normal(r);
+        v.z = spread * random_normal(r);
         l->velocity[i] = v;
         momentum.x += m * v.x;
         momentum.y += m * v.y;

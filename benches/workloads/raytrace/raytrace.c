@@ -592,6 +592,11 @@ static struct vector colour_along(struct scene *s, const struct ray *ray, int de
 
 /* ---- The picture ---- */
 
+/* Not to be called twice within one list of arguments, whose order is open. */
+static double random_between(struct random *r, double low, double high) {
+    return low + (high - low) * random_unit(r);
+}
+
 static struct scene make_scene(uint32_t rings, uint32_t sides, int levels, struct random *r) {
     struct scene s = {.capacity = 1200 + rings * sides * 2};
     s.shapes = workload_allocate(s.capacity, sizeof *s.shapes);
@@ -607,9 +612,9 @@ static struct scene make_scene(uint32_t rings, uint32_t sides, int levels, struc
     add_hollow(&s, make(-1.4, 0.5, -1.9), 0.5, WOOD);
     add_hollow(&s, make(1.9, 0.45, -1.6), 0.45, MARBLE);
     for (int i = 0; i < 60; i++) {
-        double radius = 0.05 + 0.1 * random_unit(r);
-        add_ball(&s, make(7.0 * random_unit(r) - 3.5, radius, 5.0 * random_unit(r) - 3.5), radius,
-                 (int)(MARBLE + random_below(r, GLASS)));
+        double radius = random_between(r, 0.05, 0.15);
+        double x = random_between(r, -3.5, 3.5), z = random_between(r, -3.5, 1.5);
+        add_ball(&s, make(x, radius, z), radius, (int)(MARBLE + random_below(r, GLASS)));
     }
     build_tree(&s, 0, s.count);
     return s;
@@ -618,8 +623,11 @@ static struct scene make_scene(uint32_t rings, uint32_t sides, int levels, struc
 /* Random rays must hit the same shape at the same distance without the tree. */
 static void check_tree(struct scene *s, struct random *r) {
     for (int i = 0; i < 200; i++) {
-        struct vector from = make(8.0 * random_unit(r) - 4.0, 0.1 + 3.0 * random_unit(r), -5.0);
-        struct vector to = make(6.0 * random_unit(r) - 3.0, 2.0 * random_unit(r), 1.0);
+        double x = random_between(r, -4.0, 4.0), y = random_between(r, 0.1, 3.1);
+        struct vector from = make(x, y, -5.0);
+        x = random_between(r, -3.0, 3.0);
+        y = random_between(r, 0.0, 2.0);
+        struct vector to = make(x, y, 1.0);
         struct ray ray = make_ray(from, unit(sub(to, from)));
         double best = floor_hit(&s->floor, &ray);
         for (uint32_t k = 0; k < s->count; k++) {
@@ -675,7 +683,7 @@ int main(int argc, char **argv) {
     check_tree(&scene, &r);
 
     uint32_t height = workload_pick(&w, 60, 180, 360), width = height * 4 / 3;
-    uint32_t samples = workload_pick(&w, 5, 16, 40);
+    uint32_t samples = workload_pick(&w, 6, 16, 38);
     size_t bytes = (size_t)width * height * 3;
     uint8_t *picture = workload_allocate(bytes, 1);
     for (uint32_t y = 0; y < height; y++) {
