@@ -10,6 +10,7 @@
 mod available;
 mod compare;
 mod engine;
+mod machine;
 mod manifest;
 mod measure;
 mod native;
@@ -19,7 +20,9 @@ mod run;
 mod sample;
 mod schema;
 mod stats;
+mod store;
 mod summary;
+mod table;
 mod warmup;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +40,8 @@ struct Cli {
 enum Command {
     /// Measure engines on programs, and print a table.
     Run(run::Options),
+    /// Print the tables of a run again.
+    Show(table::Show),
     /// Say what changed between two runs, beyond noise.
     Compare(compare::Options),
     /// Make an HTML page with plots from runs.
@@ -54,6 +59,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match &Cli::parse().command {
         Command::Run(options) => run::run(options),
+        Command::Show(show) => table::show(show),
         Command::Compare(options) => compare::run(options),
         Command::Report(options) => report::run(options),
         Command::Warmup(options) => warmup::run(options),

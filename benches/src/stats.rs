@@ -117,12 +117,82 @@ fn percentiles(values: &mut [f64]) -> (f64, f64) {
     (values[last * 25 / 1000], values[last - last * 25 / 1000])
 }
 
+/// The earlier and the later values of something.
+pub(crate) type BeforeAfter = (Vec<f64>, Vec<f64>);
+
+/// The median of `after` divided by that of `before`, whose values do not belong together in pairs. The interval is the
+/// value itself if either has fewer than three; none if either has none, or one that is not positive.
+pub(crate) fn ratio_of_medians(before: &[f64], after: &[f64]) -> Option<Estimate> {
+    mean_ratio_of_medians(&[(before.to_vec(), after.to_vec())])
+}
+
+/// The geometric mean over programs of [`ratio_of_medians`]; `count` is the number of programs.
+pub(crate) fn mean_ratio_of_medians(programs: &[BeforeAfter]) -> Option<Estimate> {
+    let positive = |values: &Vec<f64>| values.iter().all(|value| *value > 0.0);
+    if !programs.iter().all(|(a, b)| positive(a) && positive(b)) {
+        return None;
+    }
+    let ratios: Option<Vec<f64>> = programs
+        .iter()
+        .map(|(before, after)| Some(median(after)? / median(before)?))
+        .collect();
+    let center = geometric_mean(&ratios?)?;
+    let mut random = Random::new();
+    let mut found: Vec<f64> = Vec::with_capacity(RESAMPLINGS);
+    let mut sample = Vec::new();
+    for _ in 0..RESAMPLINGS {
+        let ratios = programs.iter().map(|(before, after)| {
+            random.resample(before, &mut sample);
+            let below = median(&sample).unwrap_or(f64::NAN);
+            random.resample(after, &mut sample);
+            median(&sample).unwrap_or(f64::NAN) / below
+        });
+        let ratios: Vec<f64> = ratios.collect();
+        found.push(geometric_mean(&ratios).unwrap_or(center));
+    }
+    let few = |(before, after): &BeforeAfter| before.len() < 3 || after.len() < 3;
+    let (low, high) = if programs.iter().any(few) {
+        (center, center)
+    } else {
+        percentiles(&mut found)
+    };
+    Some(Estimate {
+        median: center,
+        minimum: found.iter().copied().fold(center, f64::min),
+        low,
+        high,
+        count: programs.len(),
+    })
+}
+
 /// xorshift64* with a fixed seed: the same samples always give the same interval.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn new() -> Self {
         Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// A sequence of its own for each seed.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        // Odd multipliers permute the numbers; the state must not be 0, which only one seed would give.
+        let state = seed
+            .wrapping_mul(0x2545_f491_4f6c_dd1d)
+            .wrapping_add(0x9e37_79b9_7f4a_7c15);
+        Self(state.max(1))
+    }
+
+    /// Puts values into a random order.
+    pub(crate) fn shuffle<T>(&mut self, values: &mut [T]) {
+        for last in (1..values.len()).rev() {
+            let other = self.below(last + 1);
+            values.swap(last, other);
+        }
+    }
+
+    /// A number from 0 to `limit` - 1, where `limit` is less than 2^32.
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from((self.next() * (limit as u64)) >> 32).unwrap_or(0)
     }
 
     fn next(&mut self) -> u64 {
@@ -145,7 +215,10 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use super::{Estimate, geometric_mean, geometric_mean_of_medians, median};
+    use super::{
+        Estimate, Random, geometric_mean, geometric_mean_of_medians, mean_ratio_of_medians, median,
+        ratio_of_medians,
+    };
 
     #[test]
     fn medians() {
@@ -185,5 +258,36 @@ mod tests {
             "{estimate:?}"
         );
         assert_eq!(geometric_mean_of_medians(&[vec![], vec![1.0]]), None);
+    }
+
+    #[test]
+    fn unpaired_ratios() {
+        let check = |before: &[f64], after: &[f64], expected: Option<(f64, f64, f64)>| {
+            let found = ratio_of_medians(before, after).map(|e| (e.low, e.median, e.high));
+            assert_eq!(found, expected, "{before:?} {after:?}");
+        };
+        check(&[2.0; 5], &[3.0; 5], Some((1.5, 1.5, 1.5)));
+        check(&[2.0, 4.0], &[3.0; 5], Some((1.0, 1.0, 1.0)));
+        check(&[], &[1.0], None);
+        check(&[0.0], &[1.0], None);
+        let wide = ratio_of_medians(&[1.0, 2.0, 4.0], &[2.0, 2.0, 2.0]).expect("values");
+        assert!(wide.low < 1.0 && wide.high > 1.0, "{wide:?}");
+        let both = mean_ratio_of_medians(&[(vec![1.0], vec![2.0]), (vec![1.0], vec![8.0])]);
+        let both = both.expect("values");
+        assert!((both.median - 4.0).abs() < 1e-9 && both.count == 2);
+    }
+
+    #[test]
+    fn orders() {
+        let order = |seed: u64| {
+            let mut values: Vec<u32> = (0..20).collect();
+            Random::seeded(seed).shuffle(&mut values);
+            values
+        };
+        assert_eq!(order(5), order(5));
+        assert_ne!(order(5), order(6));
+        let mut sorted = order(7);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..20).collect::<Vec<u32>>());
     }
 }

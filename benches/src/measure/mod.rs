@@ -4,7 +4,7 @@ mod judge;
 mod process;
 
 pub(crate) use judge::checksum;
-pub(crate) use process::{end_on_interrupt, interrupted};
+pub(crate) use process::interrupted;
 
 use crate::engine::Engine;
 use crate::manifest::Program;

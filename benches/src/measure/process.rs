@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -21,17 +22,24 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Whether the user asked for an end.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C ends the sample that is being taken, and [`interrupted`] tells. Without this it would end the
-/// harness, but not the sample, which is in a process group of its own.
-///
-/// # Errors
-/// If the system refuses.
-pub(crate) fn end_on_interrupt() -> Result<(), String> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
-        .map_err(|error| format!("cannot catch Ctrl-C: {error}"))
+/// From now on the first Ctrl-C ends the sample that is being taken and lets no other begin; [`interrupted`] tells. A
+/// second one ends the harness. Without this the first would end the harness, but not the sample, which is in a process
+/// group of its own.
+fn end_on_interrupt() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let handler = || {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        };
+        if let Err(error) = ctrlc::set_handler(handler) {
+            eprintln!("upshift-bench: cannot catch Ctrl-C: {error}");
+        }
+    });
 }
 
-/// Whether Ctrl-C came after [`end_on_interrupt`].
+/// Whether Ctrl-C came since the first sample.
 pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
@@ -84,6 +92,10 @@ struct Stream {
 /// # Errors
 /// If it does not start, or its end cannot be seen.
 pub(super) fn execute(command: &mut Command, timeout: Duration) -> Result<Execution, String> {
+    end_on_interrupt();
+    if interrupted() {
+        return Err("interrupted".to_owned());
+    }
     let start = Instant::now();
     let mut child = command
         .stdout(Stdio::piped())
