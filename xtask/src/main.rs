@@ -44,6 +44,12 @@ enum Chore {
         /// Packages, or their directories below corpus-cache/; all without a name
         names: Vec<String>,
     },
+    /// Call the benchmark harness: the same as `cargo run --release -p upshift-bench -- ARGUMENTS`
+    Bench {
+        /// For the harness; `help` tells which
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Rewrite the expected failures of the spec tests and the expected disassembly
     Bless,
     /// Do what continuous integration does
@@ -56,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Workloads(options) => workloads::run(&options),
         Chore::Expected { name } => workloads::print_expected(&name),
         Chore::Corpus { names } => corpus::run(&names),
+        Chore::Bench { arguments } => bench(&arguments),
         Chore::Bless => ci::bless(),
         Chore::Ci => ci::run(),
     };
@@ -66,4 +73,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn bench(arguments: &[String]) -> Outcome<()> {
+    let mut command = repo::cargo();
+    command.args(["run", "--release", "--package", "upshift-bench", "--"]);
+    process::run(command.args(arguments))
 }
