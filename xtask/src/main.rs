@@ -76,7 +76,10 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &[String]) -> Outcome<()> {
+    let here = std::env::current_dir().map_err(|error| format!("current directory: {error}"))?;
     let mut command = repo::cargo();
+    // Files among the arguments are those of the caller.
+    command.current_dir(here);
     command.args(["run", "--release", "--package", "upshift-bench", "--"]);
     process::run(command.args(arguments))
 }
