@@ -1,0 +1,192 @@
+//! Samples of Upshift.
+
+use super::Job;
+use super::clock::{Clock, ms};
+use super::usage::{self, Whose};
+use crate::schema::{Iteration, Measured, TierCounts, TierEvent, TierEventKind, Tiers};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use upshift::{
+    Caller, CompileMode, Config, Engine, Event, EventKind, EventSink, Linker, Module, Stats, Store,
+    Tier, TierPolicy, TierStats, inspect,
+};
+use upshift_wasi::{ExitStatus, Function, Preview1, Stop, WasiCtx, WasiCtxBuilder};
+
+/// Loads and runs the program.
+pub(super) fn run(
+    job: &Job<'_>,
+    policy: TierPolicy,
+    mode: CompileMode,
+    one_thread: bool,
+) -> Result<Measured, String> {
+    let text = |error: upshift::Error| format!("{error:#}");
+    let recorder = Arc::new(Recorder::default());
+    let mut config = Config::new();
+    config
+        .tier_policy(policy)
+        .compile_mode(mode)
+        .interruption(false);
+    if one_thread {
+        config.threads(1);
+    }
+    if job.events {
+        config.events(Arc::<Recorder>::clone(&recorder));
+    }
+    let engine = Engine::new(&config).map_err(text)?;
+    let bytes = job.module()?;
+    job.mark_load()?;
+
+    let started = Instant::now();
+    let module = Module::from_vec(&engine, bytes).map_err(text)?;
+    let load = started.elapsed();
+    let validate = engine.stats().validate_time;
+
+    let mut iterations = Vec::new();
+    for _ in 0..job.iterations {
+        iterations.push(iteration(job, &engine, &module).map_err(text)?);
+    }
+    let stats = engine.stats();
+    let cpu = usage::cpu(Whose::Own);
+    let peak_rss_kb = usage::peak_rss_kb(Whose::Own);
+    Ok(Measured {
+        load_ms: ms(load),
+        validate_ms: Some(ms(validate)),
+        compile_ms: Some(ms(load.saturating_sub(validate))),
+        iterations,
+        tiers: Some(tiers(&stats)),
+        code_bytes: Some(stats.baseline.code_bytes + stats.optimizing.code_bytes),
+        peak_rss_kb,
+        cpu_ms: ms(cpu),
+        events: recorder.events(&module),
+    })
+}
+
+/// The data of the store: WASI, with a clock before it.
+struct Host {
+    wasi: WasiCtx,
+    clock: Clock,
+}
+
+impl Preview1 for Host {
+    fn call(&mut self, function: Function, args: &[u64], memory: &mut [u8]) -> Result<u32, Stop> {
+        self.clock.import();
+        self.wasi.call(function, args, memory)
+    }
+}
+
+fn iteration(job: &Job<'_>, engine: &Engine, module: &Module) -> Result<Iteration, upshift::Error> {
+    job.redirect_stdin().map_err(upshift::Error::msg)?;
+    let started = Instant::now();
+    let host = Host {
+        wasi: wasi(job)?,
+        clock: Clock::default(),
+    };
+    let mut linker: Linker<Host> = Linker::new(engine);
+    upshift_wasi::add_to_linker(&mut linker, |host| host)?;
+    linker.func_wrap("bench", "start", |mut caller: Caller<'_, Host>| {
+        caller.data_mut().clock.start();
+    })?;
+    linker.func_wrap("bench", "end", |mut caller: Caller<'_, Host>| {
+        caller.data_mut().clock.end();
+    })?;
+    let mut store = Store::new(engine, host);
+    let instance = linker.instantiate(&mut store, module)?;
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+    let instantiate = started.elapsed();
+
+    let called = store.data_mut().clock.called();
+    let outcome = start.call(&mut store, ());
+    let mut iteration = store.data_mut().clock.finish(instantiate, called, 0);
+    if let Err(error) = outcome {
+        match error.downcast_ref::<ExitStatus>() {
+            Some(status) => iteration.exit = status.code(),
+            None => return Err(error),
+        }
+    }
+    Ok(iteration)
+}
+
+fn wasi(job: &Job<'_>) -> Result<WasiCtx, upshift::Error> {
+    let mut builder = WasiCtxBuilder::new();
+    builder.inherit_stdio().arg(&job.argv0()).args(&job.args);
+    for (key, value) in &job.program.env {
+        builder.env(key, value);
+    }
+    for (host, guest) in &job.program.dirs {
+        builder.preopened_dir(host, guest)?;
+    }
+    builder.build()
+}
+
+fn tiers(stats: &Stats) -> Tiers {
+    let counts = |tier: &TierStats| TierCounts {
+        functions: tier.functions,
+        code_bytes: tier.code_bytes,
+        compile_ms: ms(tier.compile_time),
+    };
+    Tiers {
+        baseline: counts(&stats.baseline),
+        optimizing: counts(&stats.optimizing),
+        functions: stats.functions,
+        code_bytes_live: stats.code_bytes_live,
+        lazy_compile_ms: ms(stats.lazy_compile_time),
+        osr_entries: 0,
+    }
+}
+
+/// Keeps events as they are, so that telling of them costs little while the guest runs.
+#[derive(Debug, Default)]
+struct Recorder(Mutex<Vec<Event>>);
+
+impl EventSink for Recorder {
+    fn event(&self, event: &Event) {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.push(*event);
+    }
+}
+
+impl Recorder {
+    fn events(&self, module: &Module) -> Vec<TierEvent> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let convert = |event: &Event| {
+            Some(TierEvent {
+                at_ms: ms(event.at),
+                func: event.func.0,
+                name: inspect::func_name(module, event.func.0).map(str::to_owned),
+                kind: kind(&event.kind)?,
+            })
+        };
+        events.iter().filter_map(convert).collect()
+    }
+}
+
+/// None for steps that the schema does not tell of.
+fn kind(kind: &EventKind) -> Option<TierEventKind> {
+    let optimizing = |tier: Tier| tier == Tier::Optimizing;
+    Some(match *kind {
+        EventKind::FirstCompiled {
+            tier,
+            code_bytes,
+            compile,
+        } => TierEventKind::FirstCompiled {
+            optimizing: optimizing(tier),
+            compile_ms: ms(compile),
+            code_bytes,
+        },
+        EventKind::TierRequested { .. } => TierEventKind::Requested,
+        EventKind::JobStarted { .. } => TierEventKind::JobStarted,
+        EventKind::JobFinished {
+            code_bytes,
+            compile,
+        } => TierEventKind::JobFinished {
+            compile_ms: ms(compile),
+            code_bytes,
+        },
+        EventKind::Installed { tier } => TierEventKind::Installed {
+            optimizing: optimizing(tier),
+        },
+        EventKind::CodeRetired { .. } => TierEventKind::Retired,
+        EventKind::JobSkipped { .. } | EventKind::Failed { .. } => TierEventKind::Dropped,
+        EventKind::PriorityRaised { .. } | EventKind::Published { .. } => return None,
+    })
+}
