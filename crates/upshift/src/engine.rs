@@ -6,6 +6,8 @@ use crate::shim::StoreBox;
 use crate::stats::Stats;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use upshift_abi::{Compiler, CpuFeatures, MemoryStyle, Tier};
 use upshift_baseline::BaselineCompiler;
 use upshift_module::{DecodeOptions, Module as DecodedModule, Parallelism};
@@ -41,6 +43,8 @@ struct EngineInner {
     memory_style: MemoryStyle,
     cpu: CpuFeatures,
     max_wasm_stack: usize,
+    /// See [`Stats::validate_time`], in nanoseconds. Relaxed, since it orders nothing.
+    validate_ns: AtomicU64,
 }
 
 impl Engine {
@@ -82,6 +86,7 @@ impl Engine {
             memory_style,
             cpu,
             max_wasm_stack: config.max_wasm_stack,
+            validate_ns: AtomicU64::new(0),
         })))
     }
 
@@ -94,7 +99,9 @@ impl Engine {
     /// What was compiled so far, by which tier, in how many bytes and how much time.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::new(self.0.tiers.stats(), self.0.code_space.stats())
+        let mut stats = Stats::new(self.0.tiers.stats(), self.0.code_space.stats());
+        stats.validate_time = Duration::from_nanos(self.0.validate_ns.load(Ordering::Relaxed));
+        stats
     }
 
     /// Waits until no function is queued or being compiled in the background: for tests and tools, whose
@@ -111,6 +118,12 @@ impl Engine {
                 None => Parallelism::CallingThread,
             },
         }
+    }
+
+    /// Counts time that was spent on decoding and validating a module.
+    pub(crate) fn validated(&self, time: Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.validate_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
     /// Makes a module of this engine of a decoded one; compiles it now if the mode says so.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use upshift_module::Module as DecodedModule;
 use upshift_runtime::LoadedModule;
 
@@ -74,8 +75,10 @@ impl Module {
     }
 
     fn from_binary(engine: &Engine, bytes: Vec<u8>) -> Result<Self> {
+        let started = Instant::now();
         let module =
             DecodedModule::new(bytes, &engine.decode_options()).map_err(Error::from_module)?;
+        engine.validated(started.elapsed());
         Ok(Self {
             engine: engine.clone(),
             loaded: engine.load(module)?,

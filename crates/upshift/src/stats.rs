@@ -17,6 +17,7 @@ use upshift_tiering::TierStats;
 /// let module = Module::new(&engine, "(module (func) (func))")?;
 /// let stats = engine.stats();
 /// assert_eq!((stats.functions, stats.tier(Tier::Baseline).functions), (2, 2));
+/// assert!(!stats.validate_time.is_zero());
 /// # Ok(())
 /// # }
 /// ```
@@ -25,6 +26,9 @@ use upshift_tiering::TierStats;
 pub struct Stats {
     /// Functions with a body in all modules loaded so far.
     pub functions: u64,
+    /// The part of loading modules that decodes and validates them, as the loading threads waited for it. The rest of
+    /// [`Module::new`](crate::Module::new) makes code.
+    pub validate_time: Duration,
     /// What the baseline compiler did.
     pub baseline: TierStats,
     /// What the optimizing compiler did.
@@ -52,6 +56,7 @@ impl Stats {
         let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
         Self {
             functions: tiers.functions,
+            validate_time: Duration::ZERO,
             baseline: tiers.baseline,
             optimizing: tiers.optimizing,
             lazy_compile_time: tiers.guest_compile_time,
