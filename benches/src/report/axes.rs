@@ -2,6 +2,9 @@
 
 use super::canvas::{Anchor, Canvas, GRID, INK, Point, Type};
 
+/// Ticks on an axis that is divided evenly.
+const MOST_STEPS: f64 = 10.0;
+
 /// Maps values to positions on a page.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Scale {
@@ -34,7 +37,11 @@ impl Scale {
         if low > high {
             (low, high) = (1.0, 1.0);
         }
-        let margin = (high / low).powf(0.04).max(1.05);
+        // At least from two thirds to three halves of a lonely value: otherwise noise would look like much.
+        let margin = (high / low)
+            .powf(0.04)
+            .max((2.0 / (high / low)).sqrt())
+            .max(1.05);
         Self {
             log: true,
             low: low / margin,
@@ -73,7 +80,7 @@ impl Scale {
     /// Round values, no closer to each other than `apart` pixels.
     pub(crate) fn ticks(&self, apart: f64) -> Vec<f64> {
         let length = (self.pixels.1 - self.pixels.0).abs();
-        let most = (length / apart).max(2.0);
+        let most = (length / apart).clamp(2.0, MOST_STEPS);
         if self.log {
             self.log_ticks(apart, most)
         } else {
@@ -205,6 +212,15 @@ pub(crate) fn figure(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A time in ms, in s where that is easier to read.
+pub(crate) fn time(ms: f64) -> String {
+    if ms >= 9999.5 {
+        format!("{} s", figure(ms / 1000.0))
+    } else {
+        format!("{} ms", figure(ms))
+    }
+}
+
 /// A figure with three digits and those of its zeros that say how exact it is.
 pub(crate) fn exact(value: f64) -> String {
     let decimals = if value.abs() >= 99.95 {
@@ -224,7 +240,7 @@ fn grouped(digits: &str) -> String {
     }
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);
@@ -273,7 +289,7 @@ mod tests {
             Scale::log([1.0, 1000.0], (0.0, 150.0)),
             &[1.0, 10.0, 100.0, 1000.0],
         );
-        check(Scale::log([1.0, 1.2], (0.0, 200.0)), &[1.0, 1.1, 1.2]);
+        check(Scale::log([1.0, 1.2], (0.0, 200.0)), &[0.8, 1.0, 1.2, 1.4]);
     }
 
     #[test]

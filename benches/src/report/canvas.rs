@@ -28,6 +28,8 @@ pub(crate) const SMALL: f64 = 11.0;
 
 /// Units of the SVG for a pixel.
 const UNITS: f64 = 2.0;
+/// Fonts of the same widths, on which [`text_width`] relies.
+const FAMILY: &str = "Arial, Helvetica, Liberation Sans, sans-serif";
 /// plotters divides sizes of fonts by this.
 const FONT: f64 = 1.24;
 
@@ -115,7 +117,7 @@ pub(crate) fn standalone(svg: &str) -> String {
 /// About how wide a text is: there are no metrics of the font that a reader has, so this is rather too wide.
 pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     let narrow = |c: char| "iljtf/.,:;|'()[] ".contains(c);
-    let ems = text.chars().map(|c| if narrow(c) { 0.34 } else { 0.6 });
+    let ems = text.chars().map(|c| if narrow(c) { 0.31 } else { 0.58 });
     ems.sum::<f64>() * size
 }
 
@@ -213,7 +215,7 @@ impl<'b> Canvas<'b> {
             Anchor::Right => HPos::Right,
             Anchor::Center | Anchor::Upward => HPos::Center,
         };
-        let font = ("sans-serif", look.size * FONT * UNITS).into_font();
+        let font = (FAMILY, look.size * FONT * UNITS).into_font();
         let font = match anchor {
             Anchor::Upward => font.transform(plotters::style::FontTransform::Rotate270),
             Anchor::Left | Anchor::Center | Anchor::Right => font,
@@ -244,7 +246,7 @@ fn outline((x, y): Point, radius: f64, shape: Shape) -> Vec<Point> {
         Shape::Up => &[(0.0, -1.15), (1.1, 0.85), (-1.1, 0.85)],
         Shape::Down => &[(0.0, 1.15), (1.1, -0.85), (-1.1, -0.85)],
         Shape::Diamond => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
-        Shape::Tick => &[(-0.25, -1.3), (0.25, -1.3), (0.25, 1.3), (-0.25, 1.3)],
+        Shape::Tick => &[(-0.4, -1.2), (0.4, -1.2), (0.4, 1.2), (-0.4, 1.2)],
     };
     let place = |(dx, dy): &Point| (x + dx * radius, y + dy * radius);
     corners.iter().map(place).collect()

@@ -1,30 +1,8 @@
 //! What a report is made of: the files, put together.
 
-use crate::schema::{FORMAT, RunFile, WarmupFile};
+use crate::schema::RunFile;
 use crate::summary::{Cell, Metric, Summary};
-use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
-use std::path::Path;
-
-/// Reads a file that `run --json`, `policies --json` or `warmup --json` wrote.
-///
-/// # Errors
-/// If it cannot be read, or is something else.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path, writer: &str) -> Result<T, String> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-    let found: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| format!("{name}: expected JSON: {error}"))?;
-    let format = found.get("format").and_then(serde_json::Value::as_u64);
-    if format != Some(u64::from(FORMAT)) {
-        let found = format.map_or("none".to_owned(), |format| format.to_string());
-        return Err(format!(
-            "{name}: expected a file of {writer} in format {FORMAT}, found format {found}"
-        ));
-    }
-    serde_json::from_value(found)
-        .map_err(|error| format!("{name}: expected a file of {writer}: {error}"))
-}
 
 /// Several runs as one, and remarks on what does not fit together.
 pub(crate) fn merge(runs: Vec<RunFile>) -> Option<(RunFile, Vec<String>)> {
@@ -204,15 +182,4 @@ pub(crate) fn one_thread(engine: &str) -> bool {
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     names.filter(|name| seen.insert(*name)).collect()
-}
-
-/// Reads warm-up files.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn read_warmups(paths: &[std::path::PathBuf]) -> Result<Vec<WarmupFile>, String> {
-    paths
-        .iter()
-        .map(|path| read(path, "`warmup --json`"))
-        .collect()
 }

@@ -3,25 +3,26 @@
 //! [`data`] puts the files together; each section has a module that makes its HTML, with plots drawn by [`canvas`] in the
 //! colours of [`style`]; [`page`] puts the sections together. Nothing is loaded from elsewhere and no script runs.
 
-mod axes;
+pub(crate) mod axes;
 pub(crate) mod canvas;
 pub(crate) mod curves;
-pub(crate) mod data;
+mod data;
 mod labels;
 mod memory;
 mod overview;
 mod page;
 mod problems;
 mod relative;
-mod rows;
+pub(crate) mod rows;
 mod sizes;
 mod speed;
-mod style;
+pub(crate) mod style;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod timeline;
 
 use crate::schema::{RunFile, WarmupFile};
+use crate::store;
 use data::View;
 use page::Section;
 use std::path::{Path, PathBuf};
@@ -55,9 +56,11 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             "expected a file that `run --json` wrote, or --warmup with one that `warmup --json` wrote".to_owned(),
         );
     }
-    let read = |path: &PathBuf| data::read::<RunFile>(path, "`run --json`");
+    let read = |path: &PathBuf| store::read::<RunFile>(path, "`run --json`");
     let runs: Vec<RunFile> = options.runs.iter().map(read).collect::<Result<_, _>>()?;
-    let warmups = data::read_warmups(&options.warmup)?;
+    let warmups = options.warmup.iter();
+    let warmups = warmups.map(|path| store::read::<WarmupFile>(path, "`warmup --json`"));
+    let warmups = warmups.collect::<Result<Vec<WarmupFile>, String>>()?;
     let files = options.runs.iter().chain(&options.warmup);
     let files: Vec<String> = files.map(|path| file_name(path)).collect();
     let html = html(runs, &warmups, &files, options.reference.as_deref())?;

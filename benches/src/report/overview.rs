@@ -1,6 +1,6 @@
 //! The table of means, and where and how they were measured.
 
-use super::axes::{exact, figure};
+use super::axes::{exact, figure, time};
 use super::data::View;
 use super::page::{details, escape, message, missing, table};
 use crate::schema::RunFile;
@@ -196,12 +196,12 @@ fn cell(ratio: Option<Estimate>, best: f64, mean: &str) -> String {
         ""
     };
     let interval = if ratio.low < ratio.high {
-        format!("{} to {}", exact(ratio.low), exact(ratio.high))
+        format!("<i>{} to {}</i>", exact(ratio.low), exact(ratio.high))
     } else {
         String::new()
     };
     format!(
-        "<span{class}>{}</span><small>{interval}</small><small>{mean}</small>",
+        "<span{class}>{}</span>{interval}<small>{mean}</small>",
         exact(ratio.median)
     )
 }
@@ -223,7 +223,7 @@ fn mean(view: &View<'_>, metric: Metric, engine: &str, size: &str) -> String {
         | Metric::Warm
         | Metric::Total
         | Metric::Process
-        | Metric::Cpu => format!("{} ms", figure(mean)),
+        | Metric::Cpu => time(mean),
     }
 }
 
@@ -234,7 +234,9 @@ fn kib(value: u64) -> f64 {
 
 /// Seconds since 1970 as date and time, UTC.
 pub(crate) fn date(seconds: u64) -> String {
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut days = seconds / 86_400;
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {

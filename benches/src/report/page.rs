@@ -28,6 +28,12 @@ pub(crate) fn message(text: &str) -> String {
     format!("<p class=\"message\">{}</p>\n", escape(text))
 }
 
+/// The same for several lines.
+pub(crate) fn messages(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| escape(line)).collect();
+    format!("<p class=\"message\">{}</p>\n", lines.join("<br>\n"))
+}
+
 /// Why a section is empty.
 pub(crate) fn missing(text: &str) -> String {
     format!("<p class=\"missing\">{}</p>\n", escape(text))
@@ -141,12 +147,13 @@ figure [fill="#666666"] { fill: var(--faint); } figure [stroke="#666666"] { stro
 figure [fill="#DDDDDD"] { fill: var(--grid); } figure [stroke="#DDDDDD"] { stroke: var(--grid); }
 figure [fill="#FFFFFF"] { fill: var(--paper); }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.86rem; font-variant-numeric: tabular-nums; margin: 0.5rem 0; }
+table { border-collapse: collapse; font-size: 0.86rem; font-variant-numeric: tabular-nums; margin: 0.5rem 0; min-width: 70%; }
 th, td { padding: 0.22rem 0.7rem 0.22rem 0; text-align: right; vertical-align: top; border-bottom: 1px solid var(--grid); }
 th:first-child { text-align: left; white-space: nowrap; font-weight: 500; }
 thead th { vertical-align: bottom; font-weight: 600; }
 td small, th small { color: var(--faint); white-space: nowrap; font-weight: 400; display: block; }
 table.facts th, table.facts td { text-align: left; }
+td i { font-style: normal; color: var(--faint); font-size: 0.85em; white-space: nowrap; margin-left: 0.5em; display: inline-block; min-width: 6.2em; text-align: left; }
 .best { font-weight: 700; }
 code { font-size: 0.86em; overflow-wrap: anywhere; }
 details { margin: 0.6rem 0; } summary { cursor: pointer; }

@@ -1,11 +1,11 @@
 //! Total time at each size, relative to the best engine that stays with one compiler.
 
 use super::WIDTH;
-use super::axes::{Frame, Scale, exact, figure as number};
+use super::axes::{Scale, exact, figure as number, time};
 use super::canvas::{Anchor, Canvas, GRID, INK, SMALL, Type, draw, text_width};
 use super::data::View;
 use super::labels::spread;
-use super::page::{figure, message, missing};
+use super::page::{figure, messages, missing};
 use super::relative::dot;
 use super::rows::{Dot, Label, Panel};
 use super::style::{self, Group, is_static};
@@ -39,10 +39,8 @@ pub(crate) fn section(view: &View<'_>) -> Result<String, String> {
              compare tiering with.",
         ));
     };
-    let mut html = String::new();
-    for column in &columns {
-        html.push_str(&message(&headline(column)));
-    }
+    let headlines: Vec<String> = columns.iter().map(headline).collect();
+    let mut html = messages(&headlines);
     let svg = if columns.len() == 1 {
         one_size(first)?
     } else {
@@ -142,7 +140,7 @@ fn one_size(column: &Column<'_>) -> Result<String, String> {
     super::rows::plot(WIDTH, &labels, &[panel], false)
 }
 
-/// Two planes, ours and the others, on one scale.
+/// Two planes, ours and the others, each with its scale: ours are too close together for that of an interpreter.
 fn many_sizes(columns: &[Column<'_>]) -> Result<String, String> {
     let groups: [(&str, Vec<Group>); 2] = [
         ("Upshift", vec![Group::Upshift]),
@@ -157,14 +155,15 @@ fn many_sizes(columns: &[Column<'_>]) -> Result<String, String> {
     let groups: Vec<&(&str, Vec<Group>)> = groups.iter().filter(|(_, group)| has(group)).collect();
     let count = f64::from(u32::try_from(groups.len().max(1)).unwrap_or(1));
     let width = WIDTH / count;
-    let values = columns.iter().flat_map(|column| &column.totals);
-    let values = values.map(|(_, ratio)| ratio.median);
-    let y = Scale::log(values, (HEIGHT - 56.0, 30.0));
     draw((WIDTH, HEIGHT), |canvas| {
         let mut left = 0.0;
         for (title, members) in groups {
             canvas.text((left + 60.0, 12.0), Anchor::Left, title, Type::BOLD);
             let wanted = |engine: &str| members.contains(&Group::of(engine));
+            let values = columns.iter().flat_map(|column| &column.totals);
+            let values = values.filter(|(engine, _)| wanted(engine));
+            let values = values.map(|(_, ratio)| ratio.median).chain([1.0]);
+            let y = Scale::log(values, (HEIGHT - 56.0, 30.0));
             plane(canvas, columns, &wanted, (left, left + width), y);
             left += width;
         }
@@ -202,7 +201,7 @@ fn plane(
             column.size,
             Type::PLAIN,
         );
-        let time = format!("{} ms", number(column.best_ms));
+        let time = time(column.best_ms);
         canvas.text((at, bottom + 29.0), Anchor::Center, &time, Type::FAINT);
     }
     let note = "size, and the best static choice's mean total";

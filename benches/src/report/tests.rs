@@ -314,7 +314,7 @@ fn files_are_merged() {
 }
 
 #[test]
-fn bad_references_and_files() {
+fn bad_references() {
     let run = made_up(&["native".to_owned()], 1, &[("test", 40.0)], 1);
     let error =
         super::html(vec![run], &[], &[], Some("wasmi")).expect_err("wasmi was not measured");
@@ -324,14 +324,4 @@ fn bad_references_and_files() {
     );
     let error = super::html(vec![run_of(&[])], &[], &[], None).expect_err("no samples");
     assert!(error.contains("no samples"), "{error}");
-    let check = |content: &str, expected: &str| {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), content).expect("written");
-        let error = super::data::read::<RunFile>(file.path(), "`run --json`").expect_err(content);
-        assert!(error.contains(expected), "{error}");
-    };
-    check("x", "expected JSON");
-    check("{}", "found format none");
-    check("{\"format\": 99}", "found format 99");
-    check("{\"format\": 1}", "missing field");
 }
