@@ -9,6 +9,7 @@ use crate::measure::{self, Setup};
 use crate::schema::{FORMAT, Outcome, RunFile, Sample};
 use crate::stats::Random;
 use crate::{available, machine, store, table};
+pub(crate) use plan::info;
 use plan::{Cell, Plan};
 use progress::Progress;
 use std::io::Write;

@@ -230,7 +230,11 @@ fn not_native(program: &Program, load_only: bool) -> Option<&'static str> {
     }
 }
 
-fn info(program: &Program) -> Result<ProgramInfo, String> {
+/// What a run file tells of a program.
+///
+/// # Errors
+/// If its module cannot be read.
+pub(crate) fn info(program: &Program) -> Result<ProgramInfo, String> {
     let module = fs::read(&program.module)
         .map_err(|error| format!("{}: cannot read: {error}", program.module.display()))?;
     let digest = Sha256::digest(&module);
