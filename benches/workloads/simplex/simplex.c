@@ -45,6 +45,8 @@ enum {
     BASKET_MAX = 96,   /* candidates kept between pivots */
     CELL = 100,        /* distance of grid lines */
     SUPPLY_MAX = 40,
+    NODE_WORK = 3,     /* what a node under a moved subtree costs, in priced arcs */
+    PIVOT_WORK = 1200, /* the same for what all pivots have in common */
 };
 
 /* Dearer than any path through the network. */
@@ -67,7 +69,7 @@ struct network {
     uint32_t group;           /* which group of arcs is priced next */
     uint32_t group_count;
     uint64_t pivots, flips;
-    uint64_t work;            /* nodes and arcs looked at since the last step */
+    uint64_t work;            /* done since the last step, in priced arcs */
     uint64_t work_per_step;
 };
 
@@ -391,6 +393,7 @@ static void pivot(struct network *net, arc *entering) {
     struct cycle c = find_cycle(entering);
     push_cycle(entering, &c);
     net->pivots++;
+    net->work += PIVOT_WORK;
     if (!c.leaving) {
         entering->state = entering->state == AT_LOWER ? AT_UPPER : AT_LOWER;
         net->flips++;
@@ -402,7 +405,7 @@ static void pivot(struct network *net, arc *entering) {
     node *low = c.on_first ? c.first : c.second;
     hang_subtree(low, c.on_first ? c.second : c.first, c.leaving, entering);
     refresh_node(low);
-    net->work += refresh_below(low);
+    net->work += NODE_WORK * refresh_below(low);
 }
 
 static void solve(struct network *net, const struct workload *w) {
@@ -463,7 +466,7 @@ int main(int argc, char **argv) {
     struct workload w = workload_begin(argc, argv);
     struct network net = {.side = workload_pick(&w, 56, 112, 168)};
     uint32_t rounds = workload_pick(&w, 6, 10, 18);
-    net.work_per_step = workload_pick(&w, 100000, 1000000, 6000000);
+    net.work_per_step = workload_pick(&w, 250000, 2400000, 18000000);
     struct random r = {UINT64_C(0x5eed0f51391e)};
     build_map(&net, &r);
     build_tree(&net);
