@@ -7,7 +7,7 @@
  * then through two dense layers and a softmax. The same network runs a second time
  * with weights and activations of 8 bits and sums of 32 bits. Weights come from the
  * generator, scaled so that activations neither die out nor grow; the last layer is
- * fitted to the pictures it must tell apart: squares, discs, crosses, stripes and
+ * fitted to the pictures it must tell apart: squares, rings, crosses, stripes and
  * others, at random places, in random colours, with noise.
  *
  * Nearly all time goes into the inner loops of convolutions over channels, which lie
