@@ -239,6 +239,7 @@ fn measure_all(
     let mut random = Random::seeded(run.seed);
     if !options.no_warmup {
         warm_up(setup, &mut plan, run, &mut progress)?;
+        write(run)?;
     }
     let mut round: u32 = 0;
     let mut longest = Duration::ZERO;

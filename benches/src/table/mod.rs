@@ -19,6 +19,8 @@ const FEW_CELLS: usize = 40;
 
 /// How a run is shown.
 #[derive(clap::Args, Debug, Clone, Default)]
+// The options that these are among have a group of the same name.
+#[group(skip)]
 pub(crate) struct Options {
     /// The engine that ratios are relative to; native, if it was measured, else the first.
     #[arg(long, value_name = "ENGINE")]
