@@ -229,7 +229,8 @@ fn show(file: &WarmupFile, options: &Options) -> Result<(), String> {
     );
     print!("{}", columns(&head, &rows));
     println!(
-        "\nThe last column: from when on it did a twentieth of the work at 95 % of the speed of the fastest of these engines."
+        "\nThe last column: from when on it did a twentieth of the work, and all that was left, at 95 % of the speed of the fastest of \
+         these engines."
     );
     if steps == 0 {
         return Err(format!("{}: no engine got through its steps", file.program));

@@ -198,7 +198,7 @@ fn cell(ratio: Option<Estimate>, best: f64, mean: &str) -> String {
     let interval = if ratio.low < ratio.high {
         format!("<i>{} to {}</i>", exact(ratio.low), exact(ratio.high))
     } else {
-        String::new()
+        "<i></i>".to_owned()
     };
     format!(
         "<span{class}>{}</span>{interval}<small>{mean}</small>",

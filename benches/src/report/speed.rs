@@ -2,7 +2,7 @@
 
 use super::WIDTH;
 use super::axes::{Frame, Scale, exact};
-use super::canvas::{Anchor, FAINT, Point, SMALL, Type, draw};
+use super::canvas::{Anchor, FAINT, PAPER, Point, SMALL, Type, draw};
 use super::data::View;
 use super::labels;
 use super::page::{figure, message, missing};
@@ -120,6 +120,13 @@ fn plot(view: &View<'_>, spots: &[Spot<'_>], size: &str) -> Result<String, Strin
             }
         }
         for ((point, engine), place) in points.iter().zip(&places) {
+            // Lines to other names should not cross this one.
+            let width = super::canvas::text_width(engine, SMALL);
+            let corners = (
+                (place.0 - 1.0, place.1 - 6.0),
+                (place.0 + width, place.1 + 6.0),
+            );
+            canvas.bar(corners.0, corners.1, PAPER);
             canvas.mark(*point, 5.0, style::of(engine));
             canvas.text(*place, Anchor::Left, engine, Type::SMALL);
         }

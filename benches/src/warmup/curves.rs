@@ -41,33 +41,54 @@ pub(crate) fn steady(curve: &WarmupCurve) -> Option<Estimate> {
     Estimate::of(&speeds.collect::<Vec<f64>>())
 }
 
-/// For each engine, from when on it worked at 95 % of the best speed: the end of the first twentieth of the work that it
-/// did in at most 1/0.95 of the time that the fastest of all engines took for the same twentieth. Comparing the same
-/// twentieth lets steps be of different length. None if that never happened.
+/// For each engine, from when on it worked at 95 % of the best speed: the end of the first twentieth of the work for which
+/// it took at most 1/0.95 of the time that the fastest of all engines took for the same twentieth, and likewise for all
+/// that was left from there on, so that one lucky twentieth does not count. Comparing the same part of the work lets steps
+/// be of different length. None if that never happened.
 pub(crate) fn warm_from(curves: &[Vec<f64>]) -> Vec<Option<f64>> {
-    let windows: Vec<Vec<(f64, f64)>> = curves.iter().map(|curve| windows(curve)).collect();
-    let best = |index: usize| {
-        let times = windows.iter().filter_map(|engine| engine.get(index));
-        times.map(|(_, time)| *time).fold(f64::INFINITY, f64::min)
+    let windows: Vec<Vec<Window>> = curves.iter().map(|curve| windows(curve)).collect();
+    let best = |index: usize, of: fn(&Window) -> f64| {
+        let same = windows.iter().filter_map(|engine| engine.get(index));
+        same.map(of).fold(f64::INFINITY, f64::min)
     };
-    let first = |engine: &Vec<(f64, f64)>| {
+    let as_fast = |index: usize, window: &Window, of: fn(&Window) -> f64| {
+        of(window) * 0.95 <= best(index, of)
+    };
+    let first = |engine: &Vec<Window>| {
         let mut parts = engine.iter().enumerate();
-        let found = parts.find(|(index, (_, time))| time * 0.95 <= best(*index));
-        found.map(|(_, (end, _))| *end)
+        let found = parts.find(|(index, window)| {
+            as_fast(*index, window, |window| window.time)
+                && as_fast(*index, window, |window| window.rest)
+        });
+        found.map(|(_, window)| window.end)
     };
     windows.iter().map(first).collect()
 }
 
-/// The end and the duration of each part of the work; fewer parts if there are few steps. The first starts with the first
-/// step, so that loading is not counted as work.
-fn windows(curve: &[f64]) -> Vec<(f64, f64)> {
-    let steps = curve.len();
-    let count = WINDOWS.min(steps.saturating_sub(1));
-    let edge = |index: usize| (steps - 1) * index / count;
-    (0..count)
-        .map(|index| (curve[edge(index)], curve[edge(index + 1)]))
-        .map(|(start, end)| (end, end - start))
-        .collect()
+/// A part of the work, in ms.
+struct Window {
+    /// When it was done.
+    end: f64,
+    /// How long it took.
+    time: f64,
+    /// How long it and all after it took.
+    rest: f64,
+}
+
+/// The parts of the work; fewer if there are few steps. The first starts with the first step, so that loading is not
+/// counted as work.
+fn windows(curve: &[f64]) -> Vec<Window> {
+    let (steps, Some(last)) = (curve.len(), curve.last()) else {
+        return Vec::new();
+    };
+    let count = WINDOWS.min(steps - 1);
+    let edge = |index: usize| curve[(steps - 1) * index / count];
+    let window = |index| Window {
+        end: edge(index + 1),
+        time: edge(index + 1) - edge(index),
+        rest: last - edge(index),
+    };
+    (0..count).map(window).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
