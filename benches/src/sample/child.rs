@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 /// The script that the JavaScript engines run, after a line with the options.
 const DRIVER: &str = include_str!("driver.js");
 
-/// Runs the native binary of the program, in a process per iteration.
+/// Runs the native binary of the program, in a process per iteration. Of a small program the peak memory is the
+/// harness's own, some 6 MB: see [`usage::peak_rss_kb`].
 pub(super) fn run_native(job: &Job<'_>, native: Native) -> Result<Measured, String> {
     let binary = native::binary(job.program, native)?;
     job.mark_load()?;

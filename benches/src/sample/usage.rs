@@ -21,7 +21,8 @@ pub(crate) fn cpu(whose: Whose) -> Duration {
     Duration::from_micros(u64::try_from(time).unwrap_or(0))
 }
 
-/// The highest resident memory in KiB, of children: the largest one's. 0 where the system does not tell.
+/// The highest resident memory in KiB. Of children it is the largest one's, and never less than what this process
+/// had when it started them: Linux counts that as theirs until they load their program. 0 where the system does not tell.
 pub(crate) fn peak_rss_kb(whose: Whose) -> u64 {
     match whose {
         // getrusage would count the memory of the process that started this one, until its exec.
