@@ -125,12 +125,16 @@ fn headline(view: &View<'_>, size: &str) -> String {
     });
     match totals.min_by(|a, b| a.1.median.total_cmp(&b.1.median)) {
         Some((engine, ratio)) => format!(
-            "Lowest total time at size {size} besides {}: {engine}, {} × {} (95 % interval {} to {}).",
+            "Lowest total time at size {size} besides {}: {engine}, {} × {}{}.",
             view.reference,
             exact(ratio.median),
             view.reference,
-            exact(ratio.low),
-            exact(ratio.high)
+            if ratio.low < ratio.high {
+                let (low, high) = (exact(ratio.low), exact(ratio.high));
+                format!(" (95 % interval {low} to {high})")
+            } else {
+                String::new()
+            }
         ),
         None => format!(
             "At size {size} nothing can be compared with {}.",

@@ -1,7 +1,7 @@
 //! Dots in rows: a row is a program or an engine, a dot the figure of an engine with its interval.
 
 use super::axes::{Scale, columns};
-use super::canvas::{Anchor, Canvas, FAINT, GRID, INK, Point, SMALL, Type, draw, text_width};
+use super::canvas::{Anchor, Canvas, FAINT, GRID, INK, Point, SMALL, TEXT, Type, draw, text_width};
 use super::style;
 
 /// The figure of an engine in a row.
@@ -53,7 +53,11 @@ pub(crate) fn plot(
     panels: &[Panel],
     same_scale: bool,
 ) -> Result<String, String> {
-    let widths = labels.iter().map(|label| text_width(&label.text, 12.0));
+    // Bold text is wider.
+    let size = |label: &Label| if label.bold { TEXT * 1.15 } else { TEXT };
+    let widths = labels
+        .iter()
+        .map(|label| text_width(&label.text, size(label)));
     let left = widths.fold(40.0, f64::max) + 12.0;
     let count = f64::from(u32::try_from(panels.len().max(1)).unwrap_or(1));
     let panel_width = (width - left - GAP * count) / count;
