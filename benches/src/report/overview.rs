@@ -202,10 +202,10 @@ fn cell(ratio: Option<Estimate>, best: f64, mean: &str) -> String {
     let interval = if ratio.low < ratio.high {
         format!("<i>{} to {}</i>", exact(ratio.low), exact(ratio.high))
     } else {
-        "<i></i>".to_owned()
+        String::new()
     };
     format!(
-        "<span{class}>{}</span>{interval}<small>{mean}</small>",
+        "{interval}<span{class}>{}</span><small>{mean}</small>",
         exact(ratio.median)
     )
 }

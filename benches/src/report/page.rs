@@ -153,7 +153,7 @@ th:first-child { text-align: left; white-space: nowrap; font-weight: 500; }
 thead th { vertical-align: bottom; font-weight: 600; }
 td small, th small { color: var(--faint); white-space: nowrap; font-weight: 400; display: block; }
 table.facts th, table.facts td { text-align: left; }
-td i { font-style: normal; color: var(--faint); font-size: 0.85em; white-space: nowrap; margin-left: 0.5em; display: inline-block; min-width: 6.2em; text-align: left; }
+td i { font-style: normal; color: var(--faint); font-size: 0.85em; white-space: nowrap; margin-right: 0.5em; }
 .best { font-weight: 700; }
 code { font-size: 0.86em; overflow-wrap: anywhere; }
 details { margin: 0.6rem 0; } summary { cursor: pointer; }

@@ -169,7 +169,7 @@ fn paint_row(
 /// In how many columns the legend fits into a panel.
 fn legend_columns(panel: &Panel, width: f64) -> u32 {
     let widths = panel.legend.iter().map(|name| text_width(name, SMALL));
-    let widest = widths.fold(1.0, f64::max) + 22.0;
+    let widest = widths.fold(1.0, f64::max) + 18.0;
     if widest * 2.0 <= width { 2 } else { 1 }
 }
 
