@@ -11,7 +11,7 @@
  * keys, which lie anywhere in the memory of so far.
  *
  * What dominates: cache and TLB misses on the way down the tree.
- * Sizes: the number of records, which take 4, 32 and 170 MB. Later steps cost more,
+ * Sizes: the number of records, which take 8, 44 and 170 MB. Later steps cost more,
  * since the tree is deeper and fits less into caches. The checks: fresh pages are
  * zero, each found record has the contents it was made with, ranks and keys agree,
  * and at the end the tree is in order and holds every record. */
@@ -210,7 +210,7 @@ int main(int argc, char **argv) {
     struct workload w = workload_begin(argc, argv);
     static struct arena arena;
     arena.random.state = UINT64_C(0x6d656d6f72792121);
-    const uint32_t records = workload_pick(&w, 30000, 250000, 1300000) / STEPS;
+    const uint32_t records = workload_pick(&w, 60000, 340000, 1300000) / STEPS;
 
     uint32_t root = 0;
     uint64_t ranks = 0;
