@@ -55,11 +55,6 @@ impl Scale {
         Self { pixels, ..self }
     }
 
-    /// The greatest value on it.
-    pub(crate) fn high(&self) -> f64 {
-        self.high
-    }
-
     /// Whether the value is on it.
     pub(crate) fn holds(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
