@@ -5,7 +5,6 @@
 //! make figures of the samples; `compare`, `report`, `warmup` and `policies` show them.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "while the parts are being put together")]
 
 mod available;
 mod compare;
@@ -26,6 +25,7 @@ mod table;
 mod warmup;
 
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Compare WebAssembly engines on programs.
@@ -52,6 +52,8 @@ enum Command {
     Policies(policies::Options),
     /// List the engines, and which of them are here.
     Engines,
+    /// List the programs of the suite, or of other manifests.
+    Programs(manifest::List),
     /// Run one program once in one engine: what each sample of `run` is.
     Sample(sample::Options),
 }
@@ -65,12 +67,14 @@ fn main() -> ExitCode {
         Command::Warmup(options) => warmup::run(options),
         Command::Policies(options) => policies::run(options),
         Command::Engines => available::list(),
+        Command::Programs(options) => manifest::list(options),
         Command::Sample(options) => sample::run(options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("upshift-bench: {message}");
+            // With nobody left to read it, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "upshift-bench: {message}");
             ExitCode::FAILURE
         }
     }

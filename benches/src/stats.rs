@@ -64,7 +64,8 @@ pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
 }
 
 /// A geometric mean over programs, each of which has some values (ratios of single rounds, say): the mean of their
-/// medians, with an interval from resampling the values within each program.
+/// medians, with an interval from resampling the values within each program; no wider than
+/// the mean if a program has fewer than three.
 pub(crate) fn geometric_mean_of_medians(programs: &[Vec<f64>]) -> Option<Estimate> {
     let medians: Option<Vec<f64>> = programs.iter().map(|values| median(values)).collect();
     let center = geometric_mean(&medians?)?;
@@ -79,7 +80,8 @@ pub(crate) fn geometric_mean_of_medians(programs: &[Vec<f64>]) -> Option<Estimat
         let resampled: Vec<f64> = resampled.collect();
         means.push(geometric_mean(&resampled).unwrap_or(center));
     }
-    let (low, high) = if programs.iter().all(|values| values.len() < 3) {
+    // A program without spread would make the interval narrower than it is.
+    let (low, high) = if programs.iter().any(|values| values.len() < 3) {
         (center, center)
     } else {
         percentiles(&mut means)

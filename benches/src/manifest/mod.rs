@@ -2,7 +2,10 @@
 //!
 //! The format is described in docs/benchmarking.md; benches/workloads/suite.toml is an example.
 
+mod list;
 mod read;
+
+pub(crate) use list::{List, list};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -85,18 +85,24 @@ impl Scale {
 
     fn log_ticks(&self, apart: f64, most: f64) -> Vec<f64> {
         const FINE: [f64; 9] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
-        let sets: [&[f64]; 4] = [&FINE, &[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
-        for set in sets {
-            let ticks = self.decades(set);
-            let fits = ticks
-                .windows(2)
-                .all(|pair| (self.at(pair[1]) - self.at(pair[0])).abs() >= apart);
-            if fits && ticks.len() > 2 {
-                return ticks;
-            }
+        const HALVES: [f64; 6] = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0];
+        let sets: [&[f64]; 5] = [&FINE, &HALVES, &[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
+        let fitting = |least: usize| {
+            let sets = sets.iter().map(|set| self.decades(set));
+            let fits = |ticks: &Vec<f64>| {
+                let apart = |pair: &[f64]| (self.at(pair[1]) - self.at(pair[0])).abs() >= apart;
+                ticks.len() >= least && ticks.windows(2).all(apart)
+            };
+            sets.into_iter().find(fits)
+        };
+        if let Some(ticks) = fitting(3) {
+            return ticks;
         }
         if self.high / self.low < 5.0 {
             return steps(self.low, self.high, most);
+        }
+        if let Some(ticks) = fitting(2) {
+            return ticks;
         }
         let ticks = self.decades(&[1.0]);
         let every = (ticks.len() * 10).div_ceil(1 + whole(most) * 10).max(1);
@@ -283,6 +289,10 @@ mod tests {
         check(
             Scale::log([1.0, 1000.0], (0.0, 150.0)),
             &[1.0, 10.0, 100.0, 1000.0],
+        );
+        check(
+            Scale::log([0.7, 3.0], (0.0, 220.0)),
+            &[0.7, 1.0, 1.5, 2.0, 3.0],
         );
         check(Scale::log([1.0, 1.2], (0.0, 200.0)), &[0.8, 1.0, 1.2, 1.4]);
     }

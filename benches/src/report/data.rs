@@ -132,6 +132,16 @@ impl<'a> View<'a> {
         engines.filter(|engine| one_thread(engine) == one).collect()
     }
 
+    /// Those of them that were tried at a size, also if nothing good came of it.
+    pub(crate) fn tried(&self, one: bool, size: &str) -> Vec<&'a str> {
+        let mut engines = self.on(one);
+        engines.retain(|engine| {
+            let samples = &mut self.run.samples.iter();
+            samples.any(|sample| sample.engine == *engine && sample.size == size)
+        });
+        engines
+    }
+
     /// What the ratios of a metric are made to at a size: the reference, or the first engine with values where the reference
     /// has none, as native programs are not loaded.
     pub(crate) fn reference_for(&self, metric: Metric, size: &str) -> Option<&'a str> {

@@ -17,7 +17,7 @@ pub(crate) fn section(view: &View<'_>) -> Result<String, String> {
     let Some(size) = view.sizes.last() else {
         return Ok(missing("There are no samples."));
     };
-    let engines = view.on(false);
+    let engines = view.tried(false, size);
     let memory = |engine: &str| mean(view, Metric::PeakRss, engine, size, |_| 1024.0);
     let code = |engine: &str| mean(view, Metric::CodeBytes, engine, size, |bytes| bytes);
     let rows = |of: &dyn Fn(&str) -> Option<Estimate>| -> Vec<Vec<Dot>> {

@@ -90,7 +90,7 @@ pub(crate) fn section(view: &View<'_>) -> String {
     for (index, size) in view.sizes.iter().rev().enumerate() {
         let mut tables = String::new();
         for one in [false, true] {
-            let engines = view.on(one);
+            let engines = view.tried(one, size);
             if engines.is_empty() {
                 continue;
             }

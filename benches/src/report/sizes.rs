@@ -28,23 +28,27 @@ struct Column<'a> {
 /// # Errors
 /// What plotters says.
 pub(crate) fn section(view: &View<'_>) -> Result<String, String> {
-    let columns: Vec<Column<'_>> = view
+    let mut columns: Vec<Column<'_>> = view
         .sizes
         .iter()
         .filter_map(|size| column(view, size))
         .collect();
-    let [first, ..] = columns.as_slice() else {
+    if columns.is_empty() {
         return Ok(missing(
             "No static choice (upshift/baseline or upshift/optimizing on all threads) was measured, so that there is nothing to \
              compare tiering with.",
         ));
-    };
+    }
     let headlines: Vec<String> = columns.iter().map(headline).collect();
     let mut html = messages(&headlines);
-    let svg = if columns.len() == 1 {
-        one_size(first)?
+    let left_out = if columns.len() == 1 {
+        Vec::new()
     } else {
-        many_sizes(&columns)?
+        keep_complete(&mut columns)
+    };
+    let svg = match columns.as_slice() {
+        [only] => one_size(only)?,
+        several => many_sizes(several)?,
     };
     html.push_str(&figure(
         &svg,
@@ -55,7 +59,30 @@ pub(crate) fn section(view: &View<'_>) -> Result<String, String> {
             "Only one size was measured; with more, this is a line per engine.",
         ));
     }
+    if !left_out.is_empty() {
+        html.push_str(&missing(&format!(
+            "Not measured at every size, and left out of the plot: {}.",
+            left_out.join(", ")
+        )));
+    }
     Ok(html)
+}
+
+/// Drops engines without a figure at some size, which would have no line; tells which.
+fn keep_complete<'a>(columns: &mut [Column<'a>]) -> Vec<&'a str> {
+    let has = |column: &Column<'_>, engine: &str| column.totals.iter().any(|(e, _)| *e == engine);
+    let mut left_out: Vec<&str> = Vec::new();
+    for (engine, _) in columns.iter().flat_map(|column| &column.totals) {
+        if !left_out.contains(engine) && !columns.iter().all(|column| has(column, engine)) {
+            left_out.push(engine);
+        }
+    }
+    for column in columns {
+        column
+            .totals
+            .retain(|(engine, _)| !left_out.contains(engine));
+    }
+    left_out
 }
 
 fn column<'a>(view: &View<'a>, size: &'a str) -> Option<Column<'a>> {

@@ -25,15 +25,16 @@ struct Spot<'a> {
 /// What plotters says.
 pub(crate) fn section(view: &View<'_>) -> Result<String, String> {
     let mut html = String::new();
-    let Some(size) = view.sizes.last() else {
-        return Ok(missing("There are no samples."));
-    };
     for one in [false, true] {
         let engines = view.on(one);
-        let spots: Vec<Spot<'_>> = engines
-            .iter()
-            .filter_map(|engine| spot(view, engine, size))
-            .collect();
+        // The size that shows most engines; of several the greatest, where the figures are steadier.
+        let most = view.sizes.iter().map(|size| {
+            let spots = engines.iter().filter_map(|engine| spot(view, engine, size));
+            (*size, spots.collect::<Vec<Spot<'_>>>())
+        });
+        let Some((size, spots)) = most.max_by_key(|(_, spots)| spots.len()) else {
+            return Ok(missing("There are no samples."));
+        };
         if spots.is_empty() {
             continue;
         }
@@ -45,7 +46,7 @@ pub(crate) fn section(view: &View<'_>) -> Result<String, String> {
     }
     if html.is_empty() {
         html = missing(&format!(
-            "No engine at size {size} has both a time to load and a run time to compare with {}.",
+            "No engine has both a time to load and a run time to compare with {}.",
             view.reference
         ));
     }

@@ -11,6 +11,10 @@ use std::fmt::Write as _;
 
 /// How many functions are shown.
 const MOST: usize = 48;
+/// A longer timeline gets a logarithmic axis.
+const LONG_MS: f64 = 20.0;
+/// Where that axis begins.
+const FIRST_MS: f64 = 0.1;
 const ROW: f64 = 16.0;
 
 /// What happened to a function, in ms since the engine was made.
@@ -162,7 +166,14 @@ pub(crate) fn plot(timeline: &Timeline) -> Result<Option<String>, String> {
     let left = widths.fold(80.0, f64::max) + 14.0;
     let count = f64::from(u32::try_from(rows.len()).unwrap_or(1));
     let (top, bottom) = (30.0, 36.0 + count * ROW);
-    let x = Scale::from_zero(end - start, (left, WIDTH - 14.0));
+    let room = (left, WIDTH - 14.0);
+    // Most of it happens in the first milliseconds: a long run would squeeze them to nothing.
+    let long = end - start > LONG_MS;
+    let x = if long {
+        Scale::log([FIRST_MS, end - start], room)
+    } else {
+        Scale::from_zero(end - start, room)
+    };
     let svg = draw((WIDTH, bottom + 62.0), |canvas| {
         legend(canvas, left);
         columns(canvas, &x, (top, bottom), "");
@@ -173,9 +184,12 @@ pub(crate) fn plot(timeline: &Timeline) -> Result<Option<String>, String> {
             canvas.text((left - 8.0, y), Anchor::Right, name, Type::SMALL);
             paint(canvas, life, start, (&x, y));
         }
-        let title = "ms since the first event";
+        let title = format!(
+            "ms since the first event{}",
+            if long { " (log)" } else { "" }
+        );
         let middle = f64::midpoint(left, WIDTH);
-        canvas.text((middle, bottom + 32.0), Anchor::Center, title, Type::FAINT);
+        canvas.text((middle, bottom + 32.0), Anchor::Center, &title, Type::FAINT);
         if left_out > 0 {
             let note = format!(
                 "{left_out} more functions, most of which were never optimized, are left out"
