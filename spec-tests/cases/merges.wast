@@ -148,3 +148,28 @@
 (assert_return (invoke "nan-branch" (f64.const 1) (f64.const 2)) (i32.const 6))
 (assert_return (invoke "nan-branch" (f64.const 2) (f64.const 2)) (i32.const 9))
 (assert_return (invoke "nan-branch" (f64.const nan) (f64.const 2)) (i32.const 18))
+
+;; A call leaves junk above its i32 result, which becomes a local in the very register that a block's result has by then.
+;; Behind the block the register is an address, and 64 bits of it count. The callee is optimized before its caller, where
+;; a mode changes tiers: optimized code does leave junk there.
+(module
+  (memory 1)
+  (data (i32.const 8) "\2a\00\00\00\2b\00\00\00")
+  (func $junk (export "junk") (param i64) (result i32) (i32.wrap_i64 (local.get 0)))
+  (func (export "load") (param i32 i64) (result i32) (local i32)
+    (i32.load
+      (block (result i32)
+        (drop (br_if 0 (i32.const 8) (local.get 0)))
+        (local.set 2 (call $junk (local.get 1)))
+        (local.get 2))))
+  (func (export "extend") (param i32 i64) (result i64) (local i32)
+    (i64.extend_i32_u
+      (block (result i32)
+        (drop (br_if 0 (i32.const 8) (local.get 0)))
+        (local.set 2 (call $junk (local.get 1)))
+        (local.get 2)))))
+(assert_return (invoke "junk" (i64.const 0x7fff00000001)) (i32.const 1))
+(assert_return (invoke "junk" (i64.const 0x7fff00000002)) (i32.const 2))
+(assert_return (invoke "extend" (i32.const 0) (i64.const 0x7fff00000003)) (i64.const 3))
+(assert_return (invoke "load" (i32.const 0) (i64.const 0x10000000c)) (i32.const 43))
+(assert_return (invoke "load" (i32.const 1) (i64.const 0)) (i32.const 42))

@@ -266,10 +266,20 @@ impl Lower<'_> {
         moves.resolve(SCRATCH, |m| self.s.asm.mov(m.ty, m.dst, m.src));
         for (&dst, height) in targets.iter().zip(base..) {
             let val = self.peek(height);
-            if self.reg_of(val).is_none() {
-                self.move_to(dst, val);
+            match self.reg_of(val) {
+                None => self.move_to(dst, val),
+                // A local may be cached, with an undefined upper half, in the very register: no move has cleared it.
+                Some(src) if src == dst && self.is_dirty_above(val) => {
+                    self.s.asm.zero_extend(dst, dst);
+                }
+                Some(_) => {}
             }
         }
+    }
+
+    /// Whether the value is a cached i32 local whose upper half is undefined.
+    fn is_dirty_above(&self, val: Val) -> bool {
+        matches!(val.at, At::Local(local) if self.s.locals[usize::from(local)].upper_undefined)
     }
 
     /// Moves results to where the caller expects them. Those beyond the registers go first, by the result pointer.
