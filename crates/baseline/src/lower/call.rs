@@ -54,7 +54,7 @@ impl Lower<'_> {
     }
 
     /// Everything that the callee may change is in memory or dead, but for the operands from `base` on.
-    fn prepare_call(&mut self, base: u32) {
+    pub(super) fn prepare_call(&mut self, base: u32) {
         self.spill_operands_below(base);
         for reg in self.s.regs.cached {
             if let crate::state::registers::Owner::Local(local) = self.s.regs.owner(reg) {
@@ -149,7 +149,7 @@ impl Lower<'_> {
     }
 
     /// Moves the operands from `base` on to where the callee expects them, and the operand at `index` to the scratch register.
-    fn move_args(&mut self, sig: &SignatureLayout, base: u32, index: Option<u32>) {
+    pub(super) fn move_args(&mut self, sig: &SignatureLayout, base: u32, index: Option<u32>) {
         for (&loc, height) in sig.params.iter().zip(base..) {
             if let ArgLoc::Stack(offset) = loc {
                 let offset = i32::try_from(offset).unwrap_or(i32::MAX);

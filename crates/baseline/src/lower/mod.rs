@@ -10,6 +10,8 @@ mod check;
 mod cold;
 mod control;
 mod convert;
+#[cfg(test)]
+mod edge_tests;
 mod entry;
 mod float;
 mod int;

@@ -8,6 +8,8 @@ pub(crate) mod control;
 mod convert;
 mod float;
 mod int;
+#[cfg(test)]
+pub(crate) mod machine;
 mod memory;
 pub(crate) mod regs;
 

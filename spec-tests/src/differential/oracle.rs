@@ -1,6 +1,6 @@
 //! Runs calls in wasmi, an interpreter that shares no compiler with Upshift.
 
-use crate::outcome::{Call, End, Kind, Run, Value, host};
+use super::outcome::{Call, End, Kind, Run, Value, host};
 use wasmi::{
     Config, Engine, Error, Extern, Instance, Linker, Module, Store, TrapCode, Val, ValType,
 };

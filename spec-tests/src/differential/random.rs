@@ -1,9 +1,13 @@
 //! Numbers from a seed, and values that are likely to matter.
 
-use crate::outcome::{Kind, Value};
+use super::outcome::{Kind, Value};
 
-/// A deterministic stream of numbers (SplitMix64).
-pub(crate) struct Random(u64);
+/// A deterministic stream of numbers (SplitMix64). A fuzzer's bytes take the place of the first ones, each of the same
+/// number wherever it stands, so that a changed byte changes one choice.
+pub(crate) struct Random {
+    state: u64,
+    bytes: std::vec::IntoIter<u8>,
+}
 
 pub(crate) const INTERESTING_I32: [i32; 14] = [
     0,
@@ -71,12 +75,22 @@ pub(crate) const INTERESTING_F64: [f64; 14] = [
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1)
+        Self::of_bytes(seed, &[])
+    }
+
+    pub(crate) fn of_bytes(seed: u64, bytes: &[u8]) -> Self {
+        Self {
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1,
+            bytes: Vec::from(bytes).into_iter(),
+        }
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = match self.bytes.next() {
+            Some(byte) => u64::from(byte).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            None => self.state,
+        };
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)

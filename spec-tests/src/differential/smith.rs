@@ -1,6 +1,6 @@
 //! Modules of wasm-smith, restricted to what both engines implement.
 
-use crate::random::Random;
+use super::random::Random;
 use arbitrary::Unstructured;
 use wasm_smith::{Config, MemoryOffsetChoices, Module};
 
@@ -52,10 +52,14 @@ pub(crate) fn module(seed: u64) -> Vec<u8> {
     let bytes: Vec<u8> = (0..words)
         .flat_map(|_| random.next().to_le_bytes())
         .collect();
-    let mut module = Module::new(config(seed), &mut Unstructured::new(&bytes))
-        .expect("there are bytes enough for a module");
+    module_of_bytes(seed, &bytes).expect("there are bytes enough for a module")
+}
+
+/// The module that the bytes describe, in the shape of a seed.
+pub(crate) fn module_of_bytes(seed: u64, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut module = Module::new(config(seed), &mut Unstructured::new(bytes)).ok()?;
     module
         .ensure_termination(FUEL)
         .expect("every body was generated");
-    module.to_bytes()
+    Some(module.to_bytes())
 }

@@ -4,7 +4,9 @@
 mod control;
 mod operator;
 
-use crate::random::{INTERESTING_F32, INTERESTING_F64, INTERESTING_I32, INTERESTING_I64, Random};
+use crate::differential::random::{
+    INTERESTING_F32, INTERESTING_F64, INTERESTING_I32, INTERESTING_I64, Random,
+};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType,
     ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, HeapType,
@@ -23,9 +25,8 @@ struct Sig {
     results: Vec<ValType>,
 }
 
-/// The module of a seed.
-pub(crate) fn module(seed: u64) -> Vec<u8> {
-    let mut random = Random::new(seed);
+/// The module that the numbers give.
+pub(crate) fn module(random: &mut Random) -> Vec<u8> {
     let count = 2 + random.below(6);
     let imports = vec![
         Sig {
@@ -48,19 +49,19 @@ pub(crate) fn module(seed: u64) -> Vec<u8> {
     let mut sigs = imports.clone();
     for _ in 0..count {
         let sig = Sig {
-            params: types(&mut random),
-            results: types(&mut random),
+            params: types(random),
+            results: types(random),
         };
         sigs.push(sig);
     }
-    let globals: Vec<ValType> = (0..2 + random.below(6)).map(|_| ty(&mut random)).collect();
+    let globals: Vec<ValType> = (0..2 + random.below(6)).map(|_| ty(random)).collect();
     let shared = Shared {
         imports: imports.len(),
         sigs,
         globals,
         blocks: Vec::new(),
     };
-    assemble(&mut random, shared)
+    assemble(random, shared)
 }
 
 fn ty(random: &mut Random) -> ValType {

@@ -1,6 +1,6 @@
 //! Runs calls in Upshift.
 
-use crate::outcome::{Call, End, Kind, Run, Value, host};
+use super::outcome::{Call, End, Kind, Run, Value, host};
 use upshift::{
     Engine, Error, ErrorKind, Extern, Instance, Linker, Module, Store, TrapCode, Val, ValType,
 };
