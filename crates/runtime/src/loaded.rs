@@ -5,6 +5,7 @@
 use crate::code_space::{CodeOwner, CodePtr, CodeSpace, PublishedCode};
 use crate::entry_table::EntryTable;
 use crate::error::RuntimeError;
+use crate::instance::initial::InitialMemories;
 use crate::types::{TypeInfo, TypeRegistry};
 use std::collections::HashMap;
 use std::fmt;
@@ -155,6 +156,8 @@ pub struct LoadedModule {
     entries: EntryTable,
     // Made when somebody asks for an export by name.
     exports: OnceLock<HashMap<Box<str>, usize>>,
+    // Made by the first instantiation; none if there is nothing that pays, or the system refuses.
+    initial_memories: OnceLock<Option<InitialMemories>>,
     published: Mutex<Vec<PublishedCode>>,
 }
 
@@ -176,6 +179,7 @@ impl LoadedModule {
             type_infos,
             entries,
             exports: OnceLock::new(),
+            initial_memories: OnceLock::new(),
             published: Mutex::default(),
             module: parts.module,
             code_space: parts.code_space,
@@ -263,6 +267,14 @@ impl LoadedModule {
                 .collect()
         });
         by_name.get(name).copied()
+    }
+
+    /// What new instances map instead of copying their data.
+    pub(crate) fn initial_memories(&self) -> Option<&InitialMemories> {
+        let made = self
+            .initial_memories
+            .get_or_init(|| InitialMemories::new(&self.module));
+        made.as_ref()
     }
 
     /// Who compiles it.

@@ -1,4 +1,5 @@
-//! Reserved pages with one owner, as a type that threads may hand on and that shows its range.
+//! Reserved pages with one owner, as a type that threads may hand on and that shows its range; and when files of pages
+//! can be had.
 
 use crate::error::RuntimeError;
 use region::{Allocation, Protection};
@@ -47,4 +48,11 @@ impl fmt::Debug for Pages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pages({:x?})", self.0.as_range())
     }
+}
+
+/// Whether memory files may have any size: growing one beyond the process's limit would raise a signal.
+pub(crate) fn file_size_unlimited() -> bool {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize)
+        .current
+        .is_none()
 }

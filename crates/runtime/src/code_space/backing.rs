@@ -11,7 +11,7 @@
 //! them over the old ones, which the system does in one step for all threads.
 
 use crate::error::{RuntimeError, RuntimeErrorKind};
-use crate::pages::Pages;
+use crate::pages::{Pages, file_size_unlimited};
 use region::Protection;
 use rustix::mm::{self, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 use std::collections::BTreeSet;
@@ -230,13 +230,6 @@ impl Backing {
         committed.extend((first..first + span).step_by(PAGE_BYTES));
         Ok(())
     }
-}
-
-/// Growing a file beyond the limit would raise a signal.
-fn file_size_unlimited() -> bool {
-    rustix::process::getrlimit(rustix::process::Resource::Fsize)
-        .current
-        .is_none()
 }
 
 /// Maps a memory file over `code` (executable) and somewhere else (writable). None if the system refuses any

@@ -1,6 +1,7 @@
 //! Instantiation (spec 4.5.4), in this order: check the imports; allocate the context, memories and
 //! tables; fill the import arrays; initialise globals, then tables; copy active element segments,
-//! then data segments, each in order. The start function is the caller's to run.
+//! then data segments, each in order, unless an image of the module holds them (`initial.rs`). The start function is
+//! the caller's to run.
 //!
 //! A failure before the segments leaves no trace that code could reach. One in a segment leaves the
 //! instance in the store, since its functions may already be in a table that others see.
@@ -237,25 +238,28 @@ impl StoreInner {
     }
 
     fn copy_data(&mut self, index: usize) -> Result<(), InstantiateError> {
-        let module = Arc::clone(self.instances[index].loaded.module());
-        for (segment, i) in module.data_segments().iter().zip(0..) {
+        let loaded = Arc::clone(&self.instances[index].loaded);
+        let mapped = self.map_initial_memories(index, &loaded);
+        for (segment, i) in loaded.module().data_segments().iter().zip(0..) {
             let DataMode::Active { memory, offset } = &segment.mode else {
                 continue;
             };
             let this = DataIndex(i);
-            let value = self.eval_const(index, offset)?;
-            let wide = module.env().memories[memory.0 as usize].memory64;
-            let span = Span {
-                to: if wide {
-                    value.u64()
-                } else {
-                    u64::from(value.u32())
-                },
-                from: 0,
-                count: segment.bytes.len() as u64,
-            };
-            self.memory_init(index, memory.0, this, span)
-                .map_err(|failure| segment_error(failure, SegmentIndex::Data(this)))?;
+            if !mapped.holds(this) {
+                let value = self.eval_const(index, offset)?;
+                let wide = loaded.module().env().memories[memory.0 as usize].memory64;
+                let span = Span {
+                    to: if wide {
+                        value.u64()
+                    } else {
+                        u64::from(value.u32())
+                    },
+                    from: 0,
+                    count: segment.bytes.len() as u64,
+                };
+                self.memory_init(index, memory.0, this, span)
+                    .map_err(|failure| segment_error(failure, SegmentIndex::Data(this)))?;
+            }
             self.data_drop(index, this);
         }
         Ok(())

@@ -6,6 +6,7 @@
 mod const_expr;
 mod error;
 mod imports;
+pub(crate) mod initial;
 mod instantiate;
 pub(crate) mod segments;
 

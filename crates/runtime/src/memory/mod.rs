@@ -4,8 +4,10 @@
 //! moves; growth changes protection. **Checked**: a mapping of the memory's size (and some room to grow), which growth may
 //! move; code compares every address.
 
+mod image;
 mod registry;
 
+pub(crate) use image::{IMAGE_PAGE_BYTES, ImageFile, Run};
 pub(crate) use registry::is_memory_address;
 
 use crate::error::{RuntimeError, RuntimeErrorKind};
@@ -29,6 +31,8 @@ const GUARD_BYTES: u64 = 2 << 30;
 const RESERVED_STYLE_FROM_BYTES: u64 = 64 << 30;
 /// A checked memory that grows takes up to this much more than it needs.
 const GROWTH_ROOM_BYTES: usize = 64 << 20;
+
+static ZERO_PAGE: [u8; IMAGE_PAGE_BYTES] = [0; IMAGE_PAGE_BYTES];
 
 /// A linear memory: zeroed at first, given back when dropped.
 #[derive(Debug)]
@@ -107,6 +111,22 @@ impl LinearMemory {
         Some(old)
     }
 
+    /// Replaces zeroed pages by those of a run. Nobody has written or refers to them; the run lies within the memory.
+    /// False, with nothing changed, if the system refuses.
+    pub(crate) fn map_run(&mut self, file: &ImageFile, run: &Run) -> bool {
+        let end = run.memory_at.checked_add(run.bytes);
+        assert!(
+            end.is_some_and(|end| end <= self.bytes()),
+            "an image is within the memory's size"
+        );
+        if let Mapping::Checked(map) = &mut self.mapping {
+            map.in_pieces = true;
+        }
+        // SAFETY: rule MEMORY: the pages are readable and writable, inside our own mapping, and exclusively borrowed; both
+        // parts begin at whole pages.
+        unsafe { file.map_over(self.base().add(run.memory_at), run) }
+    }
+
     /// The first byte; never null.
     #[must_use]
     pub fn base(&self) -> *mut u8 {
@@ -178,6 +198,8 @@ fn refused(bytes: usize, error: impl std::fmt::Display) -> RuntimeError {
 struct GrowableMap {
     base: *mut u8,
     capacity: usize,
+    /// An image lies over a part of it, so the system has several mappings, which it does not move as one.
+    in_pieces: bool,
 }
 
 // SAFETY: rule MEMORY: the mapping has one owner.
@@ -201,6 +223,7 @@ impl GrowableMap {
         Ok(Self {
             base: base.cast(),
             capacity,
+            in_pieces: false,
         })
     }
 
@@ -216,6 +239,9 @@ impl GrowableMap {
     }
 
     fn resize(&mut self, bytes: usize) -> rustix::io::Result<()> {
+        if self.in_pieces {
+            return self.copy_out(bytes);
+        }
         // SAFETY: rule MEMORY: the mapping is ours; nobody holds its address across growth in this style.
         let base = unsafe {
             mm::mremap(
@@ -227,6 +253,28 @@ impl GrowableMap {
         };
         self.base = base.cast();
         self.capacity = bytes;
+        Ok(())
+    }
+
+    /// Moves the content to a mapping in one piece.
+    fn copy_out(&mut self, bytes: usize) -> rustix::io::Result<()> {
+        let fresh = Self::new(bytes)?;
+        // SAFETY: rule MEMORY: both mappings are ours, readable and writable, and at least `capacity` bytes long, for
+        // growth is beyond the capacity; no code runs that could use them.
+        let (from, to) = unsafe {
+            (
+                std::slice::from_raw_parts(self.base, self.capacity),
+                std::slice::from_raw_parts_mut(fresh.base, self.capacity),
+            )
+        };
+        let pages = from.chunks_exact(IMAGE_PAGE_BYTES);
+        for (from, to) in pages.zip(to.chunks_exact_mut(IMAGE_PAGE_BYTES)) {
+            // The target is zeroed; a page that nobody touches costs nothing.
+            if *from != ZERO_PAGE {
+                to.copy_from_slice(from);
+            }
+        }
+        *self = fresh;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::block::Pinned;
 use crate::error::RuntimeError;
-use crate::memory::LinearMemory;
+use crate::memory::{ImageFile, LinearMemory, Run};
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,6 +95,11 @@ impl Memory {
         let old = self.linear.grow(delta_pages)?;
         self.publish();
         Some(old)
+    }
+
+    /// Replaces zeroed pages by those of a run; see [`LinearMemory::map_run`]. The base stays.
+    pub(crate) fn map_run(&mut self, file: &ImageFile, run: &Run) -> bool {
+        self.linear.map_run(file, run)
     }
 
     /// Address of `count` bytes from `start` on, or none if they are not all inside.

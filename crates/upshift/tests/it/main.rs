@@ -7,6 +7,8 @@ mod backtraces;
 #[cfg(test)]
 mod host_functions;
 #[cfg(test)]
+mod initial_memories;
+#[cfg(test)]
 mod interrupts;
 #[cfg(test)]
 mod items;

@@ -17,6 +17,12 @@ const CASES: &[(&str, fn())] = &[
     ("handler_after", handler_after),
     ("handler_before_and_after", handler_before_and_after),
     ("four_gib_of_address_space", four_gib_of_address_space),
+    ("data_without_files", data_without_files),
+    (
+        "data_files_are_closed",
+        crate::initial_memories::files_are_closed,
+    ),
+    ("data_with_few_mappings", data_with_few_mappings),
 ];
 
 #[test]
@@ -216,4 +222,50 @@ fn four_gib_of_address_space() {
     let mut store = Store::new(&engine, ());
     let outcome = Memory::new(&mut store, MemoryType::new(1, None));
     crate::support::assert_kind(outcome, upshift::ErrorKind::Resource);
+}
+
+/// Memory files are refused, so that instances copy their data.
+fn data_without_files() {
+    let limit = libc::rlimit {
+        rlim_cur: 1 << 20,
+        rlim_max: 1 << 20,
+    };
+    // SAFETY: rule SIGNAL: a limit of this process only, by a valid pointer.
+    let outcome = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+    assert_eq!(outcome, 0);
+    crate::initial_memories::check_all(false);
+}
+
+/// The process may have a few mappings more, from none to enough: instances have their data, or there is an error.
+fn data_with_few_mappings() {
+    for reserve in [true, false] {
+        let engine = Engine::new(Config::new().memory_reservation(reserve)).unwrap();
+        let subject = crate::initial_memories::Subject::new(&engine);
+        let map = |bytes, protection| {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            // SAFETY: rule MEMORY: a fresh mapping.
+            unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) }
+        };
+        // Every other page of it gets another protection, so that each is a mapping, until the system has enough.
+        let bytes = 200_000 * PAGE_BYTES;
+        let filler = map(bytes, libc::PROT_NONE);
+        assert_ne!(filler, libc::MAP_FAILED);
+        let protect = |page: usize, protection| {
+            // SAFETY: rule MEMORY: inside the filler, which nobody uses.
+            unsafe { libc::mprotect(filler.byte_add(page * PAGE_BYTES), PAGE_BYTES, protection) }
+        };
+        let full = (1..200_000)
+            .step_by(2)
+            .find(|page| protect(*page, libc::PROT_READ) != 0);
+        let mut page = full.expect("a limit on mappings");
+        let mut made = 0;
+        for _ in 0..8 {
+            made += u32::from(subject.instance_is_right_or_refused());
+            page -= 2;
+            assert_eq!(protect(page, libc::PROT_NONE), 0);
+        }
+        // SAFETY: rule MEMORY: the filler is this test's own.
+        assert_eq!(unsafe { libc::munmap(filler, bytes) }, 0);
+        assert!(made > 0, "with sixteen mappings more there is room");
+    }
 }
