@@ -5,7 +5,7 @@ use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc, Compiler,
     CompilerWorker, Tier,
 };
-use upshift_module::{Uses, ValidatedFunc};
+use upshift_module::{FactGatherer, Uses, ValidatedFunc};
 
 /// Capacities above this many entries are given back after a function: one huge body should not
 /// keep its memory for the life of the worker.
@@ -35,6 +35,7 @@ impl Compiler for BaselineCompiler {
 
 #[derive(Debug, Default)]
 struct Worker {
+    gatherer: FactGatherer,
     scratch: Scratch,
 }
 
@@ -49,16 +50,20 @@ impl CompilerWorker for Worker {
             let message = "the baseline tier makes entries only";
             return Err(CompileError::new(CompileErrorKind::Unsupported, message));
         }
-        if func.facts().uses.contains(Uses::V128) {
+        let facts = self.gatherer.gather(func);
+        if facts.uses.contains(Uses::V128) {
             let message = "vectors in the baseline tier";
             return Err(CompileError::new(CompileErrorKind::Unsupported, message));
         }
         let scratch = std::mem::take(&mut self.scratch);
-        let mut lower = Lower::new(func, env, options, scratch);
+        let mut lower = Lower::new((func, facts), env, options, scratch);
         let result = lower.compile();
         self.scratch = lower.into_scratch();
         if self.scratch.largest() > KEPT_ENTRIES {
             self.scratch = Scratch::default();
+        }
+        if self.gatherer.largest() > KEPT_ENTRIES {
+            self.gatherer = FactGatherer::default();
         }
         result
     }

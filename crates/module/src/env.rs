@@ -3,6 +3,7 @@
 //! [`ModuleEnv`] is immutable once made and is what both compilers see of a module; bodies compile
 //! against it while later bytes still arrive. Index spaces list imports first (spec 2.5.1).
 
+use crate::facts::Uses;
 use crate::types::{
     DataIndex, ElemIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, MemoryIndex, MemoryType,
     RefType, TableIndex, TableType, TypeIndex,
@@ -45,6 +46,8 @@ pub struct ModuleEnv {
     pub data_count: Option<u32>,
     /// Functions that occur in `ref.func` outside bodies, in elements or exports, sorted (spec: `refs`).
     pub declared_funcs: Vec<FuncIndex>,
+    /// What the values of each type are, so that the gatherer of facts notes a call in constant time.
+    pub(crate) type_uses: Vec<Uses>,
 }
 
 impl ModuleEnv {

@@ -1,14 +1,58 @@
-//! What one linear pass over a body learns for the compilers: `FuncFacts`.
+//! What is known of a body: [`Outline`], which validation keeps of every one, and [`FuncFacts`], which one more linear
+//! pass learns for a compiler.
 //!
-//! Gathered inside validation, stored once per function, compact: most functions have no loop and
-//! carry no allocation beyond this struct. Linear in the body even at the engine's limits: locals
-//! written per loop are a range in one log of writes, and home candidates are the top
-//! [`HOME_CANDIDATES`] of a nest, never a set per loop.
+//! Facts are linear in the body even at the engine's limits: locals written per loop are a range in one log of
+//! writes, and home candidates are the top [`HOME_CANDIDATES`] of a nest, never a set per loop.
 
-use crate::types::LocalIndex;
+use crate::ops::{ControlOp, MemoryOp, Op, RefOp, TableOp, VariableOp};
+use crate::types::{LocalIndex, MemoryIndex};
 
 /// How many locals are proposed for register homes per function and per outermost loop.
 pub const HOME_CANDIDATES: usize = 16;
+
+/// What validation keeps of a body: what a schedule needs, and what only the validator knows.
+///
+/// Small, because there is one per function, called or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    max_operands: u32,
+    loops: u16,
+    uses: Uses,
+}
+
+impl Outline {
+    pub(crate) fn new(max_operands: u32, loops: u32, uses: Uses) -> Self {
+        Self {
+            max_operands,
+            loops: u16::try_from(loops).unwrap_or(u16::MAX),
+            uses,
+        }
+    }
+
+    /// Greatest number of operands on the operand stack at once.
+    #[must_use]
+    pub fn max_operands(self) -> u32 {
+        self.max_operands
+    }
+
+    /// Number of loops; 65,535 stands for that many and more.
+    #[must_use]
+    pub fn loops(self) -> u16 {
+        self.loops
+    }
+
+    /// Whether an operator of the body is a libcall in generated code.
+    #[must_use]
+    pub fn has_libcalls(self) -> bool {
+        self.uses.contains(Uses::LIBCALL)
+    }
+
+    /// Whether the body accesses memory 0.
+    #[must_use]
+    pub fn accesses_memory0(self) -> bool {
+        self.uses.contains(Uses::MEMORY0)
+    }
+}
 
 /// Facts of one function body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,15 +70,37 @@ pub struct FuncFacts {
     /// What occurs anywhere in the body.
     pub uses: Uses,
     /// Loops in the order of their `loop` operators.
-    pub loops: Box<[LoopFacts]>,
+    pub loops: Vec<LoopFacts>,
     /// Locals written inside any loop, in order of occurrence; [`LoopFacts::writes`] are ranges of it.
     /// Consecutive repeats are left out, other repeats may occur.
-    pub loop_writes: Box<[LocalIndex]>,
+    pub loop_writes: Vec<LocalIndex>,
     /// Hottest locals of the function, best first, at most [`HOME_CANDIDATES`] per register class. Locals used less
     /// than three times outside loops are left out: a register of their own would save nothing.
-    pub homes: Box<[HomeCandidate]>,
+    pub homes: Vec<HomeCandidate>,
     /// Candidates of all outermost loops, one after the other; [`LoopFacts::homes`] are ranges of it.
-    pub loop_homes: Box<[HomeCandidate]>,
+    pub loop_homes: Vec<HomeCandidate>,
+}
+
+impl FuncFacts {
+    /// Makes them those of no body, in the same memory.
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            loops,
+            loop_writes,
+            homes,
+            loop_homes,
+            ..
+        } = std::mem::take(self);
+        self.loops = emptied(loops);
+        self.loop_writes = emptied(loop_writes);
+        self.homes = emptied(homes);
+        self.loop_homes = emptied(loop_homes);
+    }
+}
+
+fn emptied<T>(mut list: Vec<T>) -> Vec<T> {
+    list.clear();
+    list
 }
 
 /// Flags of what a body or a loop contains.
@@ -60,6 +126,40 @@ impl Uses {
     pub const GLOBAL_SET: Self = Self(1 << 7);
     /// A loop.
     pub const LOOP: Self = Self(1 << 8);
+
+    /// What an operator shows by itself, whatever the types of its values are.
+    #[inline(always)]
+    pub(crate) fn of(op: &Op<'_>) -> Self {
+        match op {
+            Op::Control(ControlOp::Loop(_)) => Self::LOOP,
+            Op::Call(_) => Self::CALL,
+            Op::Variable(VariableOp::GlobalSet(_)) => Self::GLOBAL_SET,
+            Op::Memory(MemoryOp::Load(_, arg)) => Self::access(arg.memory),
+            Op::Memory(MemoryOp::Store(_, arg)) => Self::access(arg.memory),
+            Op::Memory(MemoryOp::Grow(_)) => Self::MEMORY_GROW.union(Self::LIBCALL),
+            Op::Bulk(_) => Self::LIBCALL,
+            Op::Table(TableOp::Get(_) | TableOp::Set(_) | TableOp::Grow(_) | TableOp::Fill(_))
+            | Op::Ref(RefOp::Func(_)) => Self::LIBCALL.union(Self::REFS),
+            Op::Ref(RefOp::Null(_) | RefOp::IsNull) => Self::REFS,
+            Op::Control(_)
+            | Op::Parametric(_)
+            | Op::Variable(_)
+            | Op::Const(_)
+            | Op::Int(_, _)
+            | Op::Float(_, _)
+            | Op::Convert(_)
+            | Op::Memory(MemoryOp::Size(_))
+            | Op::Table(TableOp::Size(_)) => Self::default(),
+        }
+    }
+
+    fn access(memory: MemoryIndex) -> Self {
+        if memory.0 == 0 {
+            Self::MEMORY0
+        } else {
+            Self::OTHER_MEMORY
+        }
+    }
 
     /// Whether all flags of `other` are set.
     #[must_use]

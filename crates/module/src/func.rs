@@ -1,7 +1,7 @@
 //! The proof token: a body that validation has accepted.
 
 use crate::env::ModuleEnv;
-use crate::facts::FuncFacts;
+use crate::facts::Outline;
 use crate::types::{FuncIndex, FuncType};
 
 /// A validated body with all that a compiler needs of its module.
@@ -11,7 +11,7 @@ use crate::types::{FuncIndex, FuncType};
 #[derive(Clone, Copy, Debug)]
 pub struct ValidatedFunc<'a> {
     pub(crate) env: &'a ModuleEnv,
-    pub(crate) facts: &'a FuncFacts,
+    pub(crate) outline: Outline,
     pub(crate) index: FuncIndex,
     pub(crate) body: &'a [u8],
     pub(crate) body_offset: u32,
@@ -24,10 +24,10 @@ impl<'a> ValidatedFunc<'a> {
         self.env
     }
 
-    /// What validation learned.
+    /// What validation kept of it. A [`FactGatherer`](crate::FactGatherer) learns more.
     #[must_use]
-    pub fn facts(&self) -> &'a FuncFacts {
-        self.facts
+    pub fn outline(&self) -> Outline {
+        self.outline
     }
 
     /// Which function it is.

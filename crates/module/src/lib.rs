@@ -1,4 +1,4 @@
-//! Decoding and validation: bytes in, [`ValidatedFunc`] and [`FuncFacts`] out.
+//! Decoding and validation: bytes in, [`ValidatedFunc`] out; and [`FuncFacts`] of those that are compiled.
 #![forbid(unsafe_code)]
 
 mod bytes;
@@ -9,6 +9,7 @@ mod error;
 mod facts;
 mod features;
 mod func;
+mod gather;
 pub mod limits;
 mod map;
 mod module;
@@ -25,8 +26,9 @@ pub use env::{
     EntityType, Export, ExportItem, Import, ModuleEnv, SegmentIndex,
 };
 pub use error::{ErrorKind, ModuleError, Result};
-pub use facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Uses};
+pub use facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Outline, Uses};
 pub use func::ValidatedFunc;
+pub use gather::FactGatherer;
 pub use module::Module;
 pub use ops::Op;
 pub use reader::{Locals, OpReader};

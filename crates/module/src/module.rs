@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use crate::bytes::Bytes;
 use crate::env::{DataSegment, ModuleEnv};
-use crate::facts::FuncFacts;
+use crate::facts::Outline;
 use crate::func::ValidatedFunc;
 use crate::names::Names;
 use crate::types::{DataIndex, FuncIndex};
 
-/// A valid module: declarations, bytes, facts of every body.
+/// A valid module: declarations, bytes, the outline of every body.
 ///
 /// Immutable, so share it by `Arc`. Made by [`Module::new`] or a [`ModuleDecoder`](crate::ModuleDecoder).
 pub struct Module {
@@ -20,19 +20,19 @@ pub struct Module {
     /// One per defined function, in order.
     bodies: Box<[Range<u32>]>,
     /// One per defined function, in order.
-    facts: Box<[FuncFacts]>,
+    outlines: Box<[Outline]>,
     data: Box<[DataSegment]>,
     names_section: Range<usize>,
     /// Read at the first question.
     names: OnceLock<Names>,
 }
 
-/// What the decoder hands over; each body is valid, and facts are of the same bodies.
+/// What the decoder hands over; each body is valid, and outlines are of the same bodies.
 pub(crate) struct Parts {
     pub(crate) env: Arc<ModuleEnv>,
     pub(crate) bytes: Bytes,
     pub(crate) bodies: Vec<Range<u32>>,
-    pub(crate) facts: Vec<FuncFacts>,
+    pub(crate) outlines: Vec<Outline>,
     pub(crate) data: Vec<DataSegment>,
     pub(crate) names: Range<usize>,
 }
@@ -43,7 +43,7 @@ impl Module {
             env: parts.env,
             bytes: parts.bytes,
             bodies: parts.bodies.into(),
-            facts: parts.facts.into(),
+            outlines: parts.outlines.into(),
             data: parts.data.into(),
             names_section: parts.names,
             names: OnceLock::new(),
@@ -63,7 +63,7 @@ impl Module {
         let range = self.bodies.get(defined)?;
         Some(ValidatedFunc {
             env: &self.env,
-            facts: self.facts.get(defined)?,
+            outline: *self.outlines.get(defined)?,
             index: func,
             body: &self.bytes[range.start as usize..range.end as usize],
             body_offset: range.start,
@@ -73,10 +73,10 @@ impl Module {
     /// All defined functions in order.
     pub fn funcs(&self) -> impl ExactSizeIterator<Item = ValidatedFunc<'_>> {
         let first = self.env.imported_funcs;
-        let bodies = self.bodies.iter().zip(&self.facts).enumerate();
-        bodies.map(move |(at, (range, facts))| ValidatedFunc {
+        let bodies = self.bodies.iter().zip(&self.outlines).enumerate();
+        bodies.map(move |(at, (range, outline))| ValidatedFunc {
             env: &self.env,
-            facts,
+            outline: *outline,
             index: FuncIndex(first + u32::try_from(at).unwrap_or(u32::MAX - first)),
             body: &self.bytes[range.start as usize..range.end as usize],
             body_offset: range.start,

@@ -4,7 +4,7 @@
 //! traffic than the decoding. Nothing here can fail, because the body is validated; should decoding fail
 //! all the same, the walk ends early rather than panicking.
 
-use wasmparser::BinaryReader;
+use wasmparser::{BinaryReader, FrameStack, VisitOperator};
 
 use crate::convert;
 use crate::features;
@@ -27,6 +27,21 @@ impl OpReader<'_> {
     #[must_use]
     pub fn offset(&self) -> u32 {
         position(&self.reader)
+    }
+}
+
+impl<'a> OpReader<'a> {
+    /// Decodes the next operator for the visitor that is made for its offset. False at the end.
+    #[inline(always)]
+    pub(crate) fn visit<V>(&mut self, visitor: impl FnOnce(u32) -> V) -> bool
+    where
+        V: VisitOperator<'a> + FrameStack,
+    {
+        if self.reader.eof() {
+            return false;
+        }
+        let mut visitor = visitor(position(&self.reader));
+        self.reader.visit_operator(&mut visitor).is_ok()
     }
 }
 

@@ -6,7 +6,7 @@
 //! must be seen in time; a function that flips below its budget is armed again for the rest.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use upshift_module::{Uses, ValidatedFunc};
+use upshift_module::ValidatedFunc;
 
 /// The thresholds of an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,8 +89,8 @@ impl Shape {
     pub(crate) fn of(func: ValidatedFunc<'_>) -> Self {
         Self {
             body_bytes: func.body_bytes(),
-            loops: u32::try_from(func.facts().loops.len()).unwrap_or(u32::MAX),
-            helpers: func.facts().uses.contains(Uses::LIBCALL),
+            loops: func.outline().loops().into(),
+            helpers: func.outline().has_libcalls(),
         }
     }
 }

@@ -69,9 +69,8 @@ impl Module {
     /// # Errors
     /// As [`Module::new`].
     pub fn validate(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<()> {
-        let bytes = binary(bytes.as_ref())?.into_owned();
-        DecodedModule::new(bytes, &engine.decode_options()).map_err(Error::from_module)?;
-        Ok(())
+        let bytes = binary(bytes.as_ref())?;
+        DecodedModule::validate(&bytes, &engine.decode_options()).map_err(Error::from_module)
     }
 
     fn from_binary(engine: &Engine, bytes: Vec<u8>) -> Result<Self> {

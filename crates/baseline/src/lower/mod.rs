@@ -107,7 +107,7 @@ pub(crate) struct Lower<'a> {
 
 impl<'a> Lower<'a> {
     pub(crate) fn new(
-        func: ValidatedFunc<'a>,
+        (func, facts): (ValidatedFunc<'a>, &'a FuncFacts),
         env: &'a CompileEnv<'a>,
         options: &'a CompileOptions,
         scratch: Scratch,
@@ -123,13 +123,13 @@ impl<'a> Lower<'a> {
         s.cold.clear();
         s.scratch_homes.clear();
         s.ref_locals.clear();
-        s.frame.reset(func.facts().uses.contains(Uses::V128));
+        s.frame.reset(facts.uses.contains(Uses::V128));
         Self {
             func,
             env,
             options,
             module,
-            facts: func.facts(),
+            facts,
             sig: &env.signatures[ty.0 as usize],
             s,
             hint: None,

@@ -10,8 +10,6 @@
 
 mod const_expr;
 mod sections;
-#[cfg(test)]
-mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +19,7 @@ use wasmparser::{Chunk, Encoding, Parser, Payload, Validator, ValidatorResources
 use crate::bytes::Bytes;
 use crate::env::{DataSegment, ModuleEnv};
 use crate::error::{ErrorKind, ModuleError, Result};
-use crate::facts::{FuncFacts, Uses};
+use crate::facts::Outline;
 use crate::features;
 use crate::func::ValidatedFunc;
 use crate::limits;
@@ -136,6 +134,17 @@ impl Module {
         decoder.advance(&bytes, true)?;
         decoder.into_module(bytes)
     }
+
+    /// Checks a whole module without keeping it.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn validate(bytes: &[u8], options: &DecodeOptions) -> Result<()> {
+        check_module_bytes(bytes.len())?;
+        let mut decoder = Decoder::new(options.parallelism.clone());
+        decoder.advance(bytes, true)?;
+        decoder.complete(bytes.len()).map(|_| ())
+    }
 }
 
 fn check_module_bytes(len: usize) -> Result<()> {
@@ -167,11 +176,10 @@ struct Decoder {
     declarations: ModuleEnv,
     env: Option<Arc<ModuleEnv>>,
     resources: Option<ValidatorResources>,
-    type_uses: Vec<Uses>,
     // Code, data and names.
     bodies: Vec<Range<u32>>,
     pending_bytes: usize,
-    facts: Vec<FuncFacts>,
+    outlines: Vec<Outline>,
     data: Vec<DataSegment>,
     names: Range<usize>,
 }
@@ -192,10 +200,9 @@ impl Decoder {
             declarations: ModuleEnv::default(),
             env: None,
             resources: None,
-            type_uses: Vec::new(),
             bodies: Vec::new(),
             pending_bytes: 0,
-            facts: Vec::new(),
+            outlines: Vec::new(),
             data: Vec::new(),
             names: 0..0,
         }
@@ -319,7 +326,7 @@ impl Decoder {
         let mut env = std::mem::take(&mut self.declarations);
         env.declared_funcs.sort_unstable();
         env.declared_funcs.dedup();
-        self.type_uses = validate::type_uses(&env.types);
+        env.type_uses = validate::type_uses(&env.types);
         let env = Arc::new(env);
         if let Some(sink) = &mut self.sink {
             sink.env_ready(&env);
@@ -330,7 +337,7 @@ impl Decoder {
     /// Validates the bodies that are there.
     fn validate_pending(&mut self, bytes: &[u8]) -> Result<()> {
         self.pending_bytes = 0;
-        let done = self.facts.len();
+        let done = self.outlines.len();
         let (Some(env), Some(resources)) = (&self.env, &self.resources) else {
             return Ok(());
         };
@@ -338,11 +345,11 @@ impl Decoder {
             return Ok(());
         }
         let first = self.func_index(done);
-        let context = BodyContext::new(env, resources, &self.type_uses);
+        let context = BodyContext::new(env, resources);
         let pending = (first, &self.bodies[done..]);
         let scratch = &mut self.scratch;
-        let mut facts = validate::bodies(&context, bytes, pending, &self.parallelism, scratch)?;
-        self.facts.append(&mut facts);
+        let mut outlines = validate::bodies(&context, bytes, pending, &self.parallelism, scratch)?;
+        self.outlines.append(&mut outlines);
         self.tell(bytes, done);
         Ok(())
     }
@@ -353,11 +360,11 @@ impl Decoder {
         let (Some(sink), Some(env)) = (&mut self.sink, &self.env) else {
             return;
         };
-        let bodies = self.bodies.iter().zip(&self.facts).zip(first..);
-        for ((range, facts), index) in bodies.skip(start) {
+        let bodies = self.bodies.iter().zip(&self.outlines).zip(first..);
+        for ((range, outline), index) in bodies.skip(start) {
             sink.body(ValidatedFunc {
                 env,
-                facts,
+                outline: *outline,
                 index: FuncIndex(index),
                 body: &bytes[range.start as usize..range.end as usize],
                 body_offset: range.start,
@@ -365,19 +372,21 @@ impl Decoder {
         }
     }
 
+    /// The declarations, if the module is all there.
+    fn complete(&self, bytes: usize) -> Result<&Arc<ModuleEnv>> {
+        self.env.as_ref().filter(|_| self.ended).ok_or_else(|| {
+            let message = "expected more bytes, found the end of the module";
+            ModuleError::new(ErrorKind::Malformed, bytes, message)
+        })
+    }
+
     fn into_module(self, bytes: Bytes) -> Result<Module> {
-        let Some(env) = self.env.filter(|_| self.ended) else {
-            return Err(ModuleError::new(
-                ErrorKind::Malformed,
-                bytes.len(),
-                "expected more bytes, found the end of the module",
-            ));
-        };
+        let env = Arc::clone(self.complete(bytes.len())?);
         Ok(Module::from_parts(Parts {
             env,
             bytes,
             bodies: self.bodies,
-            facts: self.facts,
+            outlines: self.outlines,
             data: self.data,
             names: self.names,
         }))

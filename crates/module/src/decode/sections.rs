@@ -19,6 +19,9 @@ use crate::limits;
 use crate::types::{FuncIndex, GlobalIndex, MemoryIndex, TableIndex, TableType, TypeIndex};
 
 /// Steps that all sections share: limit on the number of entries, decoding of all of them, validation.
+///
+/// The validator decodes as it goes. Only if it refuses the section do we look whether an entry after the one that
+/// it refused does not even decode: malformed comes before invalid.
 pub(super) fn accept<'a, T: FromReader<'a>>(
     section: &SectionLimited<'a, T>,
     (what, max): (&str, u32),
@@ -32,10 +35,13 @@ pub(super) fn accept<'a, T: FromReader<'a>>(
             max.into(),
         ));
     }
+    let Err(invalid) = validate(section) else {
+        return Ok(());
+    };
     for entry in section.clone() {
         entry.map_err(|error| ModuleError::malformed(&error))?;
     }
-    validate(section).map_err(|error| ModuleError::invalid(&error))
+    Err(ModuleError::invalid(&invalid))
 }
 
 /// Entries of an accepted section with their offsets in bytes.

@@ -1,16 +1,17 @@
-//! One pass over one body: wasmparser decodes each operator once and hands it both to its validator and to the
-//! [`Gatherer`] of facts.
+//! One pass over one body: wasmparser decodes each operator once and hands it to its validator and to the
+//! [`Counter`], which keeps what the limits and the [`Outline`] need and nothing else: most bodies are never
+//! compiled, so facts for the compilers are gathered when one is.
 
 use wasmparser::{
     BinaryReader, FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations,
     ValidatorResources, VisitOperator, VisitSimdOperator,
 };
 
-use super::facts::{Gatherer, Scratch};
+use super::counter::Counter;
 use super::{Body, BodyContext};
 use crate::convert;
 use crate::error::{ModuleError, Result};
-use crate::facts::FuncFacts;
+use crate::facts::Outline;
 use crate::features;
 use crate::limits;
 use crate::map::Mapper;
@@ -19,15 +20,6 @@ use crate::map::Mapper;
 #[derive(Default)]
 pub(crate) struct WorkerScratch {
     validator: FuncValidatorAllocations,
-    facts: Scratch,
-}
-
-#[cfg(test)]
-impl WorkerScratch {
-    /// How many entries of per-local scratch were looked at apart from uses of that local.
-    pub(crate) fn work(&self) -> u64 {
-        self.facts.work
-    }
 }
 
 /// Validates one body.
@@ -38,7 +30,7 @@ pub(super) fn validate(
     context: &BodyContext<'_>,
     body: Body<'_>,
     scratch: &mut WorkerScratch,
-) -> Result<FuncFacts> {
+) -> Result<Outline> {
     let ty = context.env.funcs[body.index.0 as usize];
     let to_validate = FuncToValidate {
         resources: context.resources,
@@ -48,38 +40,30 @@ pub(super) fn validate(
     };
     let mut pass = Pass {
         validator: to_validate.into_validator(std::mem::take(&mut scratch.validator)),
-        gatherer: Gatherer::new(context, &mut scratch.facts, ty),
+        counter: Counter::new(context, body.bytes.len(), ty),
         reader: BinaryReader::new_features(body.bytes, u64::from(body.offset), features::ENABLED),
         max_operands: 0,
-        operators: 0,
     };
     let result = pass.run();
-    let Pass {
-        validator,
-        gatherer,
-        max_operands,
-        operators,
-        ..
-    } = pass;
-    scratch.validator = validator.into_allocations();
-    let result = result.map(|()| gatherer.finish(max_operands, operators));
-    scratch.facts.reset();
-    result.map_err(|error| error.in_func(body.index, context.export_name(body.index)))
+    let outline = pass.counter.outline(pass.max_operands);
+    scratch.validator = pass.validator.into_allocations();
+    match result {
+        Ok(()) => Ok(outline),
+        Err(error) => Err(error.in_func(body.index, context.export_name(body.index))),
+    }
 }
 
 /// The pass in progress.
 struct Pass<'a> {
     validator: FuncValidator<&'a ValidatorResources>,
-    gatherer: Gatherer<'a>,
+    counter: Counter<'a>,
     reader: BinaryReader<'a>,
     max_operands: u32,
-    operators: u32,
 }
 
 impl Pass<'_> {
     fn run(&mut self) -> Result<()> {
         self.locals().map_err(Step::into_error)?;
-        self.gatherer.start();
         while !self.reader.eof() {
             self.operator()?;
         }
@@ -95,7 +79,7 @@ impl Pass<'_> {
             let offset = self.reader.original_position();
             let count = self.reader.read_var_u32().map_err(malformed)?;
             let ty = self.reader.read().map_err(malformed)?;
-            let locals = u64::from(self.gatherer.locals()) + u64::from(count);
+            let locals = u64::from(self.validator.len_locals()) + u64::from(count);
             if locals > limits::LOCALS_MAX.into() {
                 return Err(Step::Other(ModuleError::limit(
                     position(offset),
@@ -107,13 +91,12 @@ impl Pass<'_> {
             self.validator
                 .define_locals(offset, count, ty)
                 .map_err(Step::Invalid)?;
-            let ty = convert::val_type(ty).ok_or_else(|| {
-                Step::Other(ModuleError::unsupported(
+            if convert::val_type(ty).is_none() {
+                return Err(Step::Other(ModuleError::unsupported(
                     position(offset),
                     "a type of a later proposal is",
-                ))
-            })?;
-            self.gatherer.declare(count, ty);
+                )));
+            }
         }
         Ok(())
     }
@@ -121,50 +104,33 @@ impl Pass<'_> {
     #[inline]
     fn operator(&mut self) -> Result<()> {
         let offset = self.reader.original_position();
-        let at = self.reader.current_position();
         let visited = self.reader.visit_operator(&mut Both {
             validator: self.validator.visitor(offset),
-            gatherer: &mut self.gatherer,
-            offset: u32::try_from(at).unwrap_or(u32::MAX),
+            counter: &mut self.counter,
         });
         match visited {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(ModuleError::invalid(&error)),
             Err(error) => return Err(ModuleError::malformed(&error)),
         }
-        self.operators += 1;
         let operands = self.validator.operand_stack_height();
         if operands > self.max_operands {
             self.max_operands = operands;
+            if operands > limits::OPERANDS_MAX {
+                let max = limits::OPERANDS_MAX;
+                return Err(over(offset, ("operands", operands, max)));
+            }
         }
-        if self.max_operands > limits::OPERANDS_MAX
-            || self.gatherer.max_depth() > limits::NESTING_MAX
-            || self.gatherer.type_checks() > limits::TYPE_CHECKS_MAX
-        {
-            return Err(self.over(position(offset)));
+        match self.counter.excess() {
+            None => Ok(()),
+            Some(excess) => Err(over(offset, excess)),
         }
-        Ok(())
     }
+}
 
-    #[cold]
-    fn over(&self, offset: usize) -> ModuleError {
-        let (what, found, max) = if self.max_operands > limits::OPERANDS_MAX {
-            ("operands", self.max_operands, limits::OPERANDS_MAX)
-        } else if self.gatherer.type_checks() > limits::TYPE_CHECKS_MAX {
-            (
-                "comparisons of operand types",
-                self.gatherer.type_checks(),
-                limits::TYPE_CHECKS_MAX,
-            )
-        } else {
-            (
-                "nested blocks",
-                self.gatherer.max_depth(),
-                limits::NESTING_MAX,
-            )
-        };
-        ModuleError::limit(offset, what, found.into(), max.into())
-    }
+#[cold]
+fn over(offset: u64, (what, found, max): (&str, u32, u32)) -> ModuleError {
+    ModuleError::limit(position(offset), what, found.into(), max.into())
 }
 
 /// Which of the two refused; kept apart because one is malformed and the other invalid.
@@ -189,10 +155,9 @@ fn position(offset: u64) -> usize {
 }
 
 /// The visitor that feeds both.
-struct Both<'g, 'a, V> {
+struct Both<'c, 'a, V> {
     validator: V,
-    gatherer: &'g mut Gatherer<'a>,
-    offset: u32,
+    counter: &'c mut Counter<'a>,
 }
 
 macro_rules! define_visits {
@@ -202,7 +167,7 @@ macro_rules! define_visits {
             fn $visit(&mut self $($(, $arg: $argty)*)?) -> wasmparser::Result<()> {
                 self.validator.$visit($($(Clone::clone(&$arg)),*)?)?;
                 if let Some(op) = Mapper.$visit($($($arg),*)?) {
-                    self.gatherer.op(self.offset, &op);
+                    self.counter.op(&op);
                 }
                 Ok(())
             }

@@ -1,24 +1,23 @@
 //! Validation of bodies, each on its own, on one thread or a pool.
 //!
 //! Bodies are cut into runs of about equal bytes, so that neither a huge function nor a hundred thousand
-//! tiny ones upset the balance. The error that is reported is always the first in byte order: runs after a
-//! failed run are skipped, runs before it never are.
+//! tiny ones upset the balance, and each worker takes the next run when it is done with one. The error that is
+//! reported is always the first in byte order: runs after a failed run are skipped, runs before it never are.
 
 mod body;
-mod facts;
+mod counter;
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wasmparser::ValidatorResources;
 
 pub(crate) use body::WorkerScratch;
 
 use crate::env::{ExportItem, ModuleEnv};
 use crate::error::Result;
-use crate::facts::{FuncFacts, Uses};
+use crate::facts::{Outline, Uses};
 use crate::types::{FuncIndex, FuncType, ValType};
 
 /// Who validates bodies.
@@ -27,8 +26,8 @@ pub enum Parallelism {
     /// The calling thread alone.
     #[default]
     CallingThread,
-    /// The workers of this pool, while the calling thread waits. Give it a pool of its own: the global one of
-    /// rayon may be busy with work that waits for this.
+    /// As many threads as this pool has: the calling thread, and workers of the pool. Give it a pool of its own: the
+    /// global one of rayon may be busy with work that waits for this.
     Pool(Arc<rayon::ThreadPool>),
 }
 
@@ -41,8 +40,9 @@ impl Parallelism {
     }
 }
 
-/// Runs per worker: enough to balance, few enough to cost nothing.
-const RUNS_PER_THREAD: usize = 8;
+/// Runs per worker. The workers take them one by one, so what one of them may have left to do while the others have
+/// nothing is one run.
+const RUNS_PER_THREAD: usize = 64;
 /// No run is shorter than this, in bytes.
 const RUN_BYTES_MIN: usize = 16 << 10;
 
@@ -58,19 +58,20 @@ struct Body<'a> {
 pub(crate) struct BodyContext<'a> {
     env: &'a ModuleEnv,
     resources: &'a ValidatorResources,
-    type_uses: &'a [Uses],
+    /// Most values of a type of the module, parameters and results together; at least 1.
+    widest_type: usize,
 }
 
 impl<'a> BodyContext<'a> {
-    pub(crate) fn new(
-        env: &'a ModuleEnv,
-        resources: &'a ValidatorResources,
-        type_uses: &'a [Uses],
-    ) -> Self {
+    pub(crate) fn new(env: &'a ModuleEnv, resources: &'a ValidatorResources) -> Self {
+        let widths = env.types.iter();
+        let widest = widths
+            .map(|ty| ty.params().len() + ty.results().len())
+            .max();
         Self {
             env,
             resources,
-            type_uses,
+            widest_type: widest.unwrap_or(0).max(1),
         }
     }
 
@@ -110,9 +111,9 @@ pub(crate) fn bodies(
     (first, ranges): (FuncIndex, &[Range<u32>]),
     parallelism: &Parallelism,
     scratch: &mut WorkerScratch,
-) -> Result<Vec<FuncFacts>> {
+) -> Result<Vec<Outline>> {
     let validate_run = |run: Range<usize>, scratch: &mut WorkerScratch| {
-        let mut facts = Vec::with_capacity(run.len());
+        let mut outlines = Vec::with_capacity(run.len());
         for at in run {
             let range = &ranges[at];
             let body = Body {
@@ -121,9 +122,9 @@ pub(crate) fn bodies(
                 bytes: &module[range.start as usize..range.end as usize],
                 offset: range.start,
             };
-            facts.push(body::validate(context, body, scratch)?);
+            outlines.push(body::validate(context, body, scratch)?);
         }
-        Ok(facts)
+        Ok(outlines)
     };
     let pool = match parallelism {
         Parallelism::CallingThread => return validate_run(0..ranges.len(), scratch),
@@ -133,29 +134,51 @@ pub(crate) fn bodies(
     if runs.len() == 1 {
         return validate_run(0..ranges.len(), scratch);
     }
-    let failed = AtomicUsize::new(usize::MAX);
-    let results: Vec<Result<Vec<FuncFacts>>> = pool.install(|| {
-        let numbered: Vec<(usize, Range<usize>)> = runs.into_iter().enumerate().collect();
-        numbered
-            .into_par_iter()
-            .map_init(WorkerScratch::default, |scratch, (number, run)| {
-                // Relaxed: the value only saves work; results come back through the pool.
-                if number > failed.load(Ordering::Relaxed) {
-                    return Ok(Vec::new());
-                }
-                let result = validate_run(run, scratch);
-                if result.is_err() {
-                    failed.fetch_min(number, Ordering::Relaxed);
-                }
-                result
-            })
-            .collect()
-    });
-    let mut facts = Vec::with_capacity(ranges.len());
+    let results = share_out(pool, &runs, scratch, validate_run);
+    let mut outlines = Vec::with_capacity(ranges.len());
     for result in results {
-        facts.append(&mut result?);
+        outlines.append(&mut result?);
     }
-    Ok(facts)
+    Ok(outlines)
+}
+
+/// Has the calling thread and the pool take runs, each the next one, until there are none. The results are in the
+/// order of the runs, and complete up to the first error.
+fn share_out(
+    pool: &rayon::ThreadPool,
+    runs: &[Range<usize>],
+    scratch: &mut WorkerScratch,
+    validate_run: impl Fn(Range<usize>, &mut WorkerScratch) -> Result<Vec<Outline>> + Sync,
+) -> Vec<Result<Vec<Outline>>> {
+    // Relaxed: they only share out the work; results come back by the locks, and the scope ends after all.
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(usize::MAX);
+    let results: Vec<OnceLock<_>> = runs.iter().map(|_| OnceLock::new()).collect();
+    let work = |scratch: &mut WorkerScratch| {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            // Runs are taken in order, so whatever comes before a failed run has been taken by somebody.
+            if number >= runs.len() || number > failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let result = validate_run(runs[number].clone(), scratch);
+            if result.is_err() {
+                failed.fetch_min(number, Ordering::Relaxed);
+            }
+            // Nobody else has this number.
+            drop(results[number].set(result));
+        }
+    };
+    pool.in_place_scope(|scope| {
+        for _ in 1..pool.current_num_threads().min(runs.len()) {
+            scope.spawn(|_| work(&mut WorkerScratch::default()));
+        }
+        work(scratch);
+    });
+    results
+        .into_iter()
+        .map_while(OnceLock::into_inner)
+        .collect()
 }
 
 /// Cuts bodies into runs of about equal bytes.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use upshift_module::{
-    DecodeOptions, FuncFacts, FuncIndex, HomeCandidate, Module, ModuleDecoder, Parallelism, Uses,
-    ValidatedFunc,
+    DecodeOptions, FactGatherer, FuncFacts, FuncIndex, HomeCandidate, Module, ModuleDecoder,
+    Parallelism, Uses, ValidatedFunc,
 };
 
 /// A module in the text format, encoded; it need not be valid.
@@ -65,11 +65,16 @@ pub(crate) fn render(result: &upshift_module::Result<Module>) -> String {
     let mut text = format!("{:?}\n{:?}\n", module.env(), module.data_segments());
     for index in 0..u32::try_from(module.env().funcs.len()).expect("few") {
         let index = FuncIndex(index);
-        let facts = module.func(index).map(|func| func.facts());
+        let facts = module.func(index).map(gather);
         let name = module.func_name(index);
         writeln!(text, "{index:?} {name:?} {facts:?}").expect("strings grow");
     }
     text
+}
+
+/// Facts of a body.
+pub(crate) fn gather(func: ValidatedFunc<'_>) -> FuncFacts {
+    FactGatherer::default().gather(func).clone()
 }
 
 /// Operators of a body, one per line, with their offsets.

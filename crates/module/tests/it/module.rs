@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::{decode, encode, facts, listing};
+use crate::common::{decode, encode, facts, gather, listing};
 use upshift_module::{
     BodySink, DataIndex, DecodeOptions, ErrorKind, FuncIndex, Module, ModuleDecoder, ModuleEnv,
     ModuleError, ValidatedFunc,
@@ -82,10 +82,10 @@ fn facts_of_bodies() {
         );
         let module = decode(&encode(&module)).expect("valid");
         let func = module.func(FuncIndex(0)).expect("defined");
-        assert_eq!(facts(func.facts()), *expected, "{fields}");
+        assert_eq!(facts(&gather(func)), *expected, "{fields}");
         assert_eq!(
             func.ops().count(),
-            func.facts().operator_count as usize,
+            gather(func).operator_count as usize,
             "{fields}"
         );
     }
@@ -345,6 +345,10 @@ fn broken_names_are_no_error() {
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
+fn body_line(func: ValidatedFunc<'_>) -> String {
+    format!("body {} of {}", func.index().0, gather(func).operator_count)
+}
+
 impl BodySink for Log {
     fn env_ready(&mut self, env: &Arc<ModuleEnv>) {
         let line = format!("env of {} functions", env.funcs.len());
@@ -352,7 +356,7 @@ impl BodySink for Log {
     }
 
     fn body(&mut self, func: ValidatedFunc<'_>) {
-        let line = format!("body {} of {}", func.index().0, func.facts().operator_count);
+        let line = body_line(func);
         self.0.lock().expect("not poisoned").push(line);
     }
 }
@@ -369,11 +373,7 @@ fn sink_is_told_in_order() {
     }
     let module = decoder.finish().expect("valid");
     let mut expected = vec!["env of 3 functions".to_owned()];
-    expected.extend(
-        module
-            .funcs()
-            .map(|func| format!("body {} of {}", func.index().0, func.facts().operator_count)),
-    );
+    expected.extend(module.funcs().map(body_line));
     assert_eq!(*log.0.lock().expect("not poisoned"), expected);
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::common::{SMALL, decode, decode_pieces, encode, examples, pool, render};
 use upshift_module::ops::{ControlOp, VariableOp};
-use upshift_module::{DecodeOptions, FuncFacts, Module, Op, ValidatedFunc};
+use upshift_module::{
+    DecodeOptions, FactGatherer, FuncFacts, Module, Op, Outline, Uses, ValidatedFunc,
+};
 
 /// Small modules and one real one.
 fn modules() -> Vec<Vec<u8>> {
@@ -113,9 +115,11 @@ fn walk(module: upshift_module::Result<Module>) -> usize {
     let Ok(module) = module else {
         return 0;
     };
+    // One for all: what it knew of the body before must not show.
+    let mut gatherer = FactGatherer::default();
     for func in module.funcs() {
         let _name = module.func_name(func.index());
-        check_facts(func);
+        check_facts(func, gatherer.gather(func));
     }
     1
 }
@@ -131,8 +135,7 @@ fn facts_agree_with_a_naive_count() {
 }
 
 /// Counts the facts again, the slow and plain way.
-fn check_facts(func: ValidatedFunc<'_>) {
-    let facts = func.facts();
+fn check_facts(func: ValidatedFunc<'_>, facts: &FuncFacts) {
     let mut open: Vec<Option<usize>> = vec![None];
     let mut naive = Naive::default();
     for (offset, op) in func.ops() {
@@ -172,6 +175,24 @@ fn check_facts(func: ValidatedFunc<'_>) {
     }
     assert!(open.is_empty());
     naive.check(facts);
+    check_outline(func.outline(), facts);
+}
+
+/// Validation and the gatherer agree.
+fn check_outline(outline: Outline, facts: &FuncFacts) {
+    let of_facts = (
+        facts.max_operands,
+        facts.loops.len().min(u16::MAX.into()),
+        facts.uses.contains(Uses::LIBCALL),
+        facts.uses.contains(Uses::MEMORY0),
+    );
+    let of_outline = (
+        outline.max_operands(),
+        usize::from(outline.loops()),
+        outline.has_libcalls(),
+        outline.accesses_memory0(),
+    );
+    assert_eq!(of_outline, of_facts);
 }
 
 #[derive(Default)]

@@ -14,8 +14,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder as _, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use upshift_abi::{CompileError, CompileErrorKind, MemoryDef, MemoryStyle, TrapCode, VmContext};
+use upshift_module::MemoryIndex;
 use upshift_module::ops::MemArg;
-use upshift_module::{MemoryIndex, Uses};
 
 /// log2 of the bytes of a page.
 pub(super) const PAGE_BITS: i64 = 16;
@@ -108,7 +108,7 @@ impl Translator<'_, '_> {
     /// out of loops; that one instruction stands for all is for the sake of compile time.
     pub(super) fn load_memory0_base(&mut self) {
         let reserved = matches!(self.env.memory_style, MemoryStyle::Reserved { .. });
-        if reserved && self.func.facts().uses.contains(Uses::MEMORY0) {
+        if reserved && self.func.outline().accesses_memory0() {
             let offset = field(offset_of!(VmContext, memory0_base));
             self.memory0_base = Some(self.load_fixed(POINTER, self.vmctx, offset));
         }

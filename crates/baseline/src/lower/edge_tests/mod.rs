@@ -22,7 +22,7 @@ use upshift_abi::{
     TypeId, VmLayout,
 };
 use upshift_module::ops::BlockType;
-use upshift_module::{DecodeOptions, Module, TypeIndex};
+use upshift_module::{DecodeOptions, FactGatherer, Module, TypeIndex};
 use world::{Below, World, bytes};
 
 /// Types that operands may have.
@@ -144,7 +144,9 @@ fn with_world(seed: u64, test: impl FnOnce(&mut World<'_>, &Shape, &CompileEnv<'
     };
     let options = CompileOptions::default();
     let func = module.funcs().next().unwrap();
-    let lower = Lower::new(func, &env, &options, Scratch::default());
+    let mut gatherer = FactGatherer::default();
+    let facts = gatherer.gather(func);
+    let lower = Lower::new((func, facts), &env, &options, Scratch::default());
     let mut world = World::new(lower, &mut random);
     test(&mut world, &shape, &env, &mut random);
 }

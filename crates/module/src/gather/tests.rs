@@ -1,7 +1,8 @@
 //! Bodies made to be slow: the work on per-local scratch is counted, not timed.
 
-use super::Decoder;
-use crate::validate::Parallelism;
+use super::FactGatherer;
+use crate::decode::DecodeOptions;
+use crate::module::Module;
 
 /// Looks at scratch per byte of module that are allowed.
 const WORK_PER_BYTE: u64 = 3;
@@ -48,10 +49,12 @@ fn hostile() -> Vec<(&'static str, String)> {
 fn facts_are_linear() {
     for (name, fields) in hostile() {
         let bytes = wat::parse_str(format!("(module {fields})")).expect("in the text format");
-        let mut decoder = Decoder::new(Parallelism::CallingThread);
-        decoder.advance(&bytes, true).expect(name);
-        assert!(!decoder.facts.is_empty(), "{name}");
-        let work = decoder.scratch.work();
+        let module = Module::new(bytes.clone(), &DecodeOptions::default()).expect(name);
+        let mut gatherer = FactGatherer::default();
+        for func in module.funcs() {
+            assert!(gatherer.gather(func).operator_count > 0, "{name}");
+        }
+        let work = gatherer.work();
         let allowed = WORK_PER_BYTE * bytes.len() as u64;
         assert!(
             work <= allowed,

@@ -1,8 +1,12 @@
-//! Gathering [`FuncFacts`] while a body is validated.
+//! Gathering [`FuncFacts`] from a validated body, when it is compiled.
 //!
-//! The pass must be linear in the body whatever the body is: 50,000 locals times a million loops must not meet.
+//! Most functions of a large module are never called, so validation leaves this out. Whoever compiles a body walks it
+//! once more with a [`FactGatherer`], which is cheap next to the compile. The walk decodes without checking: the
+//! proof token says that nothing can be wrong.
 //!
-//! * Scratch per local ([`LocalScratch`]) is all zero between bodies. Whoever makes an entry nonzero lists it in
+//! The walk must be linear in the body whatever the body is: 50,000 locals times a million loops must not meet.
+//!
+//! * Scratch per local ([`LocalScratch`]) is all zero before a body. Whoever makes an entry nonzero lists it in
 //!   `func_touched` or `nest_touched`, and only listed entries are reset.
 //! * Uses inside a nest (an outermost loop with all that is in it) are added up in `nest`; when the nest closes they
 //!   are ranked, folded into `func` and reset. So a use is looked at a fixed number of times.
@@ -11,14 +15,19 @@
 //!   loop has it too, because their parts contain that part.
 //! * What occurs in a loop ([`Uses`]) is collected for the innermost one and added to its parent when it closes.
 
+#[cfg(test)]
+mod tests;
+
 use std::mem;
 
-use super::BodyContext;
+use wasmparser::{FrameKind, FrameStack, VisitOperator};
+
+use crate::env::ModuleEnv;
 use crate::facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Uses};
-use crate::ops::{
-    BlockType, CallOp, ControlOp, MemoryOp, Op, ParametricOp, RefOp, TableOp, VariableOp,
-};
-use crate::types::{GlobalIndex, LocalIndex, MemoryIndex, TypeIndex, ValType};
+use crate::func::ValidatedFunc;
+use crate::map::Mapper;
+use crate::ops::{BlockType, CallOp, ControlOp, Op, ParametricOp, VariableOp};
+use crate::types::{GlobalIndex, LocalIndex, TypeIndex, ValType};
 
 /// Weight of a use grows by this factor per loop level.
 const WEIGHT_PER_LEVEL_LOG2: u32 = 3;
@@ -30,7 +39,7 @@ const WEIGHT_MIN: u32 = 3;
 const NO_LOOP: u32 = u32::MAX;
 
 /// What is known of one local while its body is read.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct LocalScratch {
     /// Weight in the whole body, closed nests included.
     func: u32,
@@ -40,104 +49,114 @@ struct LocalScratch {
     logged: u32,
 }
 
-/// Memory that is reused from body to body, by one worker.
-#[derive(Default)]
-pub(super) struct Scratch {
+/// Gathers facts of one body after the other, on one thread at a time, in the same memory.
+#[derive(Debug, Default)]
+pub struct FactGatherer {
+    facts: FuncFacts,
+    scratch: Scratch,
+}
+
+impl FactGatherer {
+    /// Walks a body.
+    pub fn gather(&mut self, func: ValidatedFunc<'_>) -> &FuncFacts {
+        // First, not last: a walk that was left early must not be seen by the next one.
+        self.facts.reset();
+        self.scratch.reset();
+        let mut walk = Walk::new(func, &mut self.facts, &mut self.scratch);
+        for (count, ty) in func.locals() {
+            walk.declare(count, ty);
+        }
+        walk.start();
+        let mut ops = func.ops();
+        while ops.visit(|offset| Visitor {
+            walk: &mut walk,
+            offset,
+        }) {}
+        walk.finish();
+        &self.facts
+    }
+
+    /// Entries of the largest list, roughly, for an owner that gives the memory of a huge body back.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        let facts = &self.facts;
+        let logs = facts.loops.capacity().max(facts.loop_writes.capacity());
+        let tables = facts.loop_homes.capacity();
+        logs.max(tables).max(self.scratch.locals.capacity())
+    }
+
+    /// How many entries of per-local scratch were looked at apart from uses of that local.
+    #[cfg(test)]
+    fn work(&self) -> u64 {
+        self.scratch.work
+    }
+}
+
+/// Memory of a walk.
+#[derive(Debug, Default)]
+struct Scratch {
     locals: Vec<LocalScratch>,
     func_touched: Vec<u32>,
     nest_touched: Vec<u32>,
     blocks: Vec<u32>,
     outer_uses: Vec<Uses>,
-    loops: Vec<LoopFacts>,
-    writes: Vec<LocalIndex>,
-    loop_homes: Vec<HomeCandidate>,
     ranking: Ranking,
     /// Runs of declared locals: index past the last one, and whether they live in vector registers.
     runs: Vec<(u32, bool)>,
     /// Entries of per-local scratch that were looked at outside a use of that local: tests bound it.
     #[cfg(test)]
-    pub(super) work: u64,
+    work: u64,
 }
 
 /// The facts of one body in the making.
-pub(super) struct Gatherer<'a> {
-    context: &'a BodyContext<'a>,
+struct Walk<'a> {
+    env: &'a ModuleEnv,
     params: &'a [ValType],
+    facts: &'a mut FuncFacts,
     scratch: &'a mut Scratch,
-    locals: u32,
     uses: Uses,
-    calls: u32,
     open_loop: u32,
     loop_depth: u32,
     weight: u32,
-    max_depth: u32,
-    /// Operand types that calls, blocks and branches made the validator compare, at least.
-    type_checks: u32,
-    /// Most values that a label of the body takes.
-    widest_label: u32,
 }
 
-impl<'a> Gatherer<'a> {
-    /// Starts a body of a function of type `ty`.
-    pub(super) fn new(
-        context: &'a BodyContext<'a>,
-        scratch: &'a mut Scratch,
-        ty: TypeIndex,
-    ) -> Self {
+impl<'a> Walk<'a> {
+    fn new(func: ValidatedFunc<'a>, facts: &'a mut FuncFacts, scratch: &'a mut Scratch) -> Self {
         // The body itself is the outermost block.
         scratch.blocks.push(NO_LOOP);
-        let params = context.env.ty(ty).params();
-        let mut gatherer = Self {
-            context,
+        let env = func.env();
+        let params = func.ty().params();
+        facts.max_operands = func.outline().max_operands();
+        facts.max_depth = 1;
+        facts.local_count = len(params);
+        let mut walk = Self {
+            env,
             params,
+            facts,
             scratch,
-            locals: u32::try_from(params.len()).unwrap_or(u32::MAX),
             uses: Uses::default(),
-            calls: 0,
             open_loop: NO_LOOP,
             loop_depth: 0,
             weight: 1,
-            max_depth: 1,
-            type_checks: 0,
-            widest_label: len(context.env.ty(ty).results()),
         };
-        gatherer.func_type(ty);
-        gatherer
+        walk.func_type(env.funcs[func.index().0 as usize]);
+        walk
     }
 
-    /// Number of locals so far.
-    pub(super) fn locals(&self) -> u32 {
-        self.locals
-    }
-
-    /// Declares a run of locals; their number has been checked against the limit.
-    pub(super) fn declare(&mut self, count: u32, ty: ValType) {
-        self.locals += count;
+    /// Declares a run of locals.
+    fn declare(&mut self, count: u32, ty: ValType) {
+        self.facts.local_count += count;
         self.value_type(ty);
-        self.scratch.runs.push((self.locals, ty.is_float_class()));
+        let run = (self.facts.local_count, ty.is_float_class());
+        self.scratch.runs.push(run);
     }
 
     /// All locals are declared: makes room for what is known of each.
-    pub(super) fn start(&mut self) {
-        let locals = self.locals as usize;
+    fn start(&mut self) {
+        let locals = self.facts.local_count as usize;
         if self.scratch.locals.len() < locals {
             self.scratch.locals.resize(locals, LocalScratch::default());
         }
-    }
-
-    /// Greatest nesting of blocks so far.
-    pub(super) fn max_depth(&self) -> u32 {
-        self.max_depth
-    }
-
-    /// Operand types compared so far: what makes validation of wide types slow (saturates).
-    pub(super) fn type_checks(&self) -> u32 {
-        self.type_checks
-    }
-
-    /// Notes that so many operand types are compared.
-    fn compare(&mut self, types: u32) {
-        self.type_checks = self.type_checks.saturating_add(types);
     }
 
     /// Notes the type of some value.
@@ -151,29 +170,29 @@ impl<'a> Gatherer<'a> {
 
     /// Notes the values of a function type.
     fn func_type(&mut self, ty: TypeIndex) {
-        let func_type = self.context.env.ty(ty);
-        self.compare(len(func_type.params()) + len(func_type.results()));
-        let uses = self.context.type_uses.get(ty.0 as usize);
+        let uses = self.env.type_uses.get(ty.0 as usize);
         self.uses.insert(uses.copied().unwrap_or_default());
     }
 
-    /// Notes one operator, which has been validated. `offset` is from the start of the body.
+    /// Notes one operator. `offset` is from the start of the body.
     #[inline(always)]
-    pub(super) fn op(&mut self, offset: u32, op: &Op<'_>) {
+    fn op(&mut self, offset: u32, op: &Op<'_>) {
+        self.facts.operator_count += 1;
+        self.uses.insert(Uses::of(op));
         match op {
             Op::Control(op) => self.control(offset, op),
             Op::Call(op) => self.call(op),
             Op::Parametric(ParametricOp::TypedSelect(ty)) => self.value_type(*ty),
             Op::Variable(op) => self.variable(*op),
-            Op::Memory(op) => self.memory(op),
-            Op::Bulk(_) => self.uses.insert(Uses::LIBCALL),
-            Op::Table(op) => self.table(op),
-            Op::Ref(op) => self.reference(op),
             Op::Parametric(ParametricOp::Drop | ParametricOp::Select)
             | Op::Const(_)
             | Op::Int(_, _)
             | Op::Float(_, _)
-            | Op::Convert(_) => {}
+            | Op::Convert(_)
+            | Op::Memory(_)
+            | Op::Bulk(_)
+            | Op::Table(_)
+            | Op::Ref(_) => {}
         }
     }
 
@@ -182,44 +201,32 @@ impl<'a> Gatherer<'a> {
         match op {
             ControlOp::Block(ty) | ControlOp::If(ty) => self.open_block(*ty, NO_LOOP),
             ControlOp::Loop(ty) => self.open_loop(offset, *ty),
-            ControlOp::End => {
-                self.compare(self.widest_label);
-                self.close_block(offset + 1);
-            }
-            ControlOp::Else | ControlOp::Br(_) | ControlOp::BrIf(_) | ControlOp::Return => {
-                self.compare(self.widest_label);
-            }
-            ControlOp::BrTable(table) => {
-                self.compare(self.widest_label.saturating_mul(table.len() + 1));
-            }
-            ControlOp::Unreachable | ControlOp::Nop => {}
+            ControlOp::End => self.close_block(offset + 1),
+            ControlOp::Else
+            | ControlOp::Br(_)
+            | ControlOp::BrIf(_)
+            | ControlOp::BrTable(_)
+            | ControlOp::Return
+            | ControlOp::Unreachable
+            | ControlOp::Nop => {}
         }
     }
 
     fn open_block(&mut self, ty: BlockType, kind: u32) {
         match ty {
             BlockType::Empty => {}
-            BlockType::Value(ty) => {
-                self.widest_label = self.widest_label.max(1);
-                self.value_type(ty);
-            }
-            BlockType::Func(ty) => {
-                let ty_of = self.context.env.ty(ty);
-                let label = len(ty_of.params()).max(len(ty_of.results()));
-                self.widest_label = self.widest_label.max(label);
-                self.func_type(ty);
-            }
+            BlockType::Value(ty) => self.value_type(ty),
+            BlockType::Func(ty) => self.func_type(ty),
         }
         self.scratch.blocks.push(kind);
-        let depth = u32::try_from(self.scratch.blocks.len()).unwrap_or(u32::MAX);
-        self.max_depth = self.max_depth.max(depth);
+        self.facts.max_depth = self.facts.max_depth.max(len(&self.scratch.blocks));
     }
 
     fn open_loop(&mut self, offset: u32, ty: BlockType) {
-        let index = len(&self.scratch.loops);
-        let writes = len(&self.scratch.writes);
-        let homes = len(&self.scratch.loop_homes);
-        self.scratch.loops.push(LoopFacts {
+        let index = len(&self.facts.loops);
+        let writes = len(&self.facts.loop_writes);
+        let homes = len(&self.facts.loop_homes);
+        self.facts.loops.push(LoopFacts {
             offset,
             end: offset,
             parent: (self.open_loop != NO_LOOP).then_some(self.open_loop),
@@ -227,7 +234,6 @@ impl<'a> Gatherer<'a> {
             writes: writes..writes,
             homes: homes..homes,
         });
-        self.uses.insert(Uses::LOOP);
         self.scratch.outer_uses.push(mem::take(&mut self.uses));
         self.open_loop = index;
         self.set_loop_depth(self.loop_depth + 1);
@@ -245,8 +251,8 @@ impl<'a> Gatherer<'a> {
         if self.loop_depth == 1 {
             self.close_nest(index);
         }
-        let writes = len(&self.scratch.writes);
-        let facts = &mut self.scratch.loops[index as usize];
+        let writes = len(&self.facts.loop_writes);
+        let facts = &mut self.facts.loops[index as usize];
         facts.end = end;
         facts.uses = self.uses;
         facts.writes.end = writes;
@@ -276,8 +282,8 @@ impl<'a> Gatherer<'a> {
             entry.nest = 0;
         }
         scratch.nest_touched.clear();
-        scratch.ranking.take_into(&mut scratch.loop_homes);
-        scratch.loops[index as usize].homes.end = len(&scratch.loop_homes);
+        scratch.ranking.take_into(&mut self.facts.loop_homes);
+        self.facts.loops[index as usize].homes.end = len(&self.facts.loop_homes);
     }
 
     fn set_loop_depth(&mut self, depth: u32) {
@@ -286,10 +292,9 @@ impl<'a> Gatherer<'a> {
     }
 
     fn call(&mut self, op: &CallOp) {
-        self.calls += 1;
-        self.uses.insert(Uses::CALL);
+        self.facts.call_count += 1;
         match op {
-            CallOp::Call(func) => self.func_type(self.context.env.funcs[func.0 as usize]),
+            CallOp::Call(func) => self.func_type(self.env.funcs[func.0 as usize]),
             CallOp::CallIndirect { ty, .. } => self.func_type(*ty),
         }
     }
@@ -303,7 +308,7 @@ impl<'a> Gatherer<'a> {
                 self.local_write(local);
             }
             VariableOp::GlobalGet(global) => self.global_get(global),
-            VariableOp::GlobalSet(_) => self.uses.insert(Uses::GLOBAL_SET),
+            VariableOp::GlobalSet(_) => {}
         }
     }
 
@@ -323,51 +328,25 @@ impl<'a> Gatherer<'a> {
 
     #[inline]
     fn local_write(&mut self, local: LocalIndex) {
-        let Some(innermost) = self.scratch.loops.get(self.open_loop as usize) else {
+        let Some(innermost) = self.facts.loops.get(self.open_loop as usize) else {
             return;
         };
         let entry = &mut self.scratch.locals[local.0 as usize];
         if entry.logged <= innermost.writes.start {
-            self.scratch.writes.push(local);
-            entry.logged = len(&self.scratch.writes);
+            self.facts.loop_writes.push(local);
+            entry.logged = len(&self.facts.loop_writes);
         }
     }
 
     fn global_get(&mut self, global: GlobalIndex) {
-        if let Some(ty) = self.context.env.globals.get(global.0 as usize) {
+        if let Some(ty) = self.env.globals.get(global.0 as usize) {
             self.value_type(ty.content);
         }
     }
 
-    #[inline]
-    fn memory(&mut self, op: &MemoryOp) {
-        self.uses.insert(match op {
-            MemoryOp::Load(_, arg) => access(arg.memory),
-            MemoryOp::Store(_, arg) => access(arg.memory),
-            MemoryOp::Size(_) => Uses::default(),
-            MemoryOp::Grow(_) => Uses::MEMORY_GROW.union(Uses::LIBCALL),
-        });
-    }
-
-    fn table(&mut self, op: &TableOp) {
-        self.uses.insert(match op {
-            TableOp::Get(_) | TableOp::Set(_) | TableOp::Grow(_) | TableOp::Fill(_) => {
-                Uses::LIBCALL.union(Uses::REFS)
-            }
-            TableOp::Size(_) => Uses::default(),
-        });
-    }
-
-    fn reference(&mut self, op: &RefOp) {
-        self.uses.insert(match op {
-            RefOp::Null(_) | RefOp::IsNull => Uses::REFS,
-            RefOp::Func(_) => Uses::REFS.union(Uses::LIBCALL),
-        });
-    }
-
-    /// Ends a valid body.
-    pub(super) fn finish(self, max_operands: u32, operators: u32) -> FuncFacts {
-        let scratch = &mut *self.scratch;
+    /// Ends the body.
+    fn finish(self) {
+        let scratch = self.scratch;
         for local in &scratch.func_touched {
             #[cfg(test)]
             {
@@ -378,26 +357,46 @@ impl<'a> Gatherer<'a> {
                 is_float(self.params, &scratch.runs, *local)
             });
         }
-        let mut homes = Vec::new();
-        scratch.ranking.take_into(&mut homes);
-        FuncFacts {
-            max_operands,
-            max_depth: self.max_depth,
-            local_count: self.locals,
-            operator_count: operators,
-            call_count: self.calls,
-            uses: self.uses,
-            loops: scratch.loops.as_slice().into(),
-            loop_writes: scratch.writes.as_slice().into(),
-            homes: homes.into(),
-            loop_homes: scratch.loop_homes.as_slice().into(),
-        }
+        scratch.ranking.take_into(&mut self.facts.homes);
+        self.facts.uses = self.uses;
+    }
+}
+
+/// Hands each operator to the walk as soon as it is decoded, so that each match on it is made at compile time.
+struct Visitor<'w, 'a> {
+    walk: &'w mut Walk<'a>,
+    offset: u32,
+}
+
+macro_rules! define_visits {
+    ($( @$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+        $(
+            #[inline(always)]
+            fn $visit(&mut self $($(, $arg: $argty)*)?) {
+                if let Some(op) = Mapper.$visit($($($arg),*)?) {
+                    self.walk.op(self.offset, &op);
+                }
+            }
+        )*
+    };
+}
+
+impl<'a> VisitOperator<'a> for Visitor<'_, '_> {
+    type Output = ();
+
+    wasmparser::for_each_visit_operator!(define_visits);
+}
+
+impl FrameStack for Visitor<'_, '_> {
+    #[inline(always)]
+    fn current_frame(&self) -> Option<FrameKind> {
+        Mapper.current_frame()
     }
 }
 
 impl Scratch {
-    /// Makes the scratch as new, after a body of either outcome, in time of what that body touched.
-    pub(super) fn reset(&mut self) {
+    /// Makes the scratch as new, in time of what the body before touched.
+    fn reset(&mut self) {
         for local in self
             .func_touched
             .drain(..)
@@ -412,15 +411,12 @@ impl Scratch {
         self.runs.clear();
         self.blocks.clear();
         self.outer_uses.clear();
-        self.loops.clear();
-        self.writes.clear();
-        self.loop_homes.clear();
         self.ranking.clear();
     }
 }
 
 /// The best locals of each register class so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Ranking {
     ints: Vec<HomeCandidate>,
     floats: Vec<HomeCandidate>,
@@ -486,12 +482,4 @@ fn admits(list: &[HomeCandidate], weight: u32) -> bool {
 /// Lengths here are bounded by the size of a body.
 fn len<T>(items: &[T]) -> u32 {
     u32::try_from(items.len()).unwrap_or(u32::MAX)
-}
-
-fn access(memory: MemoryIndex) -> Uses {
-    if memory.0 == 0 {
-        Uses::MEMORY0
-    } else {
-        Uses::OTHER_MEMORY
-    }
 }
