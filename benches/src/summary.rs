@@ -2,10 +2,12 @@
 
 use crate::schema::{Iteration, Measured, Outcome, RunFile, Sample};
 use crate::stats::{Estimate, geometric_mean_of_medians, median};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What can be read off a sample.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What can be read off a sample; the command line and JSON call it by its name in kebab case.
+#[derive(clap::ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Metric {
     /// Bytes in memory to a module that can be instantiated, ms.
     Load,
@@ -15,7 +17,7 @@ pub(crate) enum Metric {
     FirstCall,
     /// The call in the first iteration, lazy compilation included, or the region that the program marks, ms.
     Run,
-    /// The same in later iterations, median, ms; as [`Metric::Run`] if there was one iteration.
+    /// The same in later iterations, median, ms; as `run` if there was one iteration.
     Warm,
     /// Load, instantiation and call of the first iteration, ms.
     Total,

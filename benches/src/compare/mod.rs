@@ -20,8 +20,8 @@ pub(crate) struct Options {
     /// The later one.
     after: PathBuf,
     /// What to compare.
-    #[arg(long, value_enum, default_value_t = What::Total)]
-    metric: What,
+    #[arg(long, value_enum, default_value_t = Metric::Total)]
+    metric: Metric,
     /// Only these engines, separated by commas.
     #[arg(long, value_name = "LIST")]
     engine: Option<String>,
@@ -33,40 +33,26 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
-/// The metrics by the names of the command line; see [`Metric`].
-#[derive(clap::ValueEnum, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "kebab-case")]
-enum What {
-    Load,
-    Instantiate,
-    FirstCall,
-    Run,
-    Warm,
-    Total,
-    Process,
-    Cpu,
-    PeakRss,
-    CodeBytes,
+/// What a metric is divided by to be shown, and the name of that.
+const fn unit(metric: Metric) -> (f64, &'static str) {
+    match metric {
+        Metric::Load
+        | Metric::Instantiate
+        | Metric::FirstCall
+        | Metric::Run
+        | Metric::Warm
+        | Metric::Total
+        | Metric::Process
+        | Metric::Cpu => (1.0, "ms"),
+        Metric::PeakRss => (1024.0, "MiB"),
+        Metric::CodeBytes => (1024.0, "KiB"),
+    }
 }
-
-/// What a metric is, what it is divided by to be shown, and the name of that.
-const METRICS: [(What, Metric, f64, &str); 10] = [
-    (What::Load, Metric::Load, 1.0, "ms"),
-    (What::Instantiate, Metric::Instantiate, 1.0, "ms"),
-    (What::FirstCall, Metric::FirstCall, 1.0, "ms"),
-    (What::Run, Metric::Run, 1.0, "ms"),
-    (What::Warm, Metric::Warm, 1.0, "ms"),
-    (What::Total, Metric::Total, 1.0, "ms"),
-    (What::Process, Metric::Process, 1.0, "ms"),
-    (What::Cpu, Metric::Cpu, 1.0, "ms"),
-    (What::PeakRss, Metric::PeakRss, 1024.0, "MiB"),
-    (What::CodeBytes, Metric::CodeBytes, 1024.0, "KiB"),
-];
 
 /// What `--json` writes.
 #[derive(Serialize, Debug)]
 struct Comparison {
-    metric: What,
+    metric: Metric,
     /// In percent.
     threshold: f64,
     same_machine: bool,
@@ -161,8 +147,7 @@ fn same(before: &Machine, after: &Machine) -> bool {
 }
 
 fn compare(options: &Options, before: &RunFile, after: &RunFile) -> Result<Comparison, String> {
-    let found = METRICS.iter().find(|(what, ..)| *what == options.metric);
-    let (_, metric, ..) = found.expect("METRICS has every metric");
+    let metric = options.metric;
     let engines = match &options.engine {
         Some(list) => Some(Engine::parse_list(list)?),
         None => None,
@@ -185,7 +170,7 @@ fn compare(options: &Options, before: &RunFile, after: &RunFile) -> Result<Compa
     };
     let mut groups: Vec<((&str, &str), Vec<BeforeAfter>)> = Vec::new();
     for cell in cells(before, after).into_iter().filter(wanted) {
-        let values = (old.values(*metric, cell), new.values(*metric, cell));
+        let values = (old.values(metric, cell), new.values(metric, cell));
         let Some(ratio) = ratio_of_medians(&values.0, &values.1) else {
             comparison.note_missing(cell, &values);
             continue;
@@ -307,8 +292,8 @@ impl Comparison {
     }
 
     fn text(&self) -> String {
-        let found = METRICS.iter().find(|(what, ..)| *what == self.metric);
-        let (_, metric, unit, name) = found.expect("METRICS has every metric");
+        let metric = self.metric;
+        let (unit, name) = unit(metric);
         let mut means = Grid::new(2, &["engine", "size", "programs", "after / before", ""]);
         for mean in &self.means {
             let head = [
@@ -366,7 +351,7 @@ impl Comparison {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, What, compare, differences};
+    use super::{Metric, Options, compare, differences};
     use crate::schema::RunFile;
     use crate::summary::tests::run_of;
 
@@ -374,7 +359,7 @@ mod tests {
         Options {
             before: "a.json".into(),
             after: "b.json".into(),
-            metric: What::Run,
+            metric: Metric::Run,
             engine: engine.map(str::to_owned),
             threshold: 1.0,
             json: None,
