@@ -42,9 +42,17 @@ impl Default for Setup {
     }
 }
 
-/// Compiles every function of a module.
+/// Compiles every function of a module in the binary format.
+#[allow(dead_code, reason = "the example has a module already")]
 pub(crate) fn compile(bytes: &[u8], setup: Setup) -> Vec<CompiledFunc> {
     let module = Module::new(bytes.to_vec(), &DecodeOptions::default()).expect("a valid module");
+    let mut funcs = Vec::new();
+    compile_module(&module, setup, |func| funcs.push(func));
+    funcs
+}
+
+/// Compiles every function of a module, one after the other by one worker.
+pub(crate) fn compile_module(module: &Module, setup: Setup, mut each: impl FnMut(CompiledFunc)) {
     let env = module.env();
     let layout = VmLayout::new(env);
     let signatures: Vec<SignatureLayout> = env.types.iter().map(SignatureLayout::new).collect();
@@ -60,13 +68,12 @@ pub(crate) fn compile(bytes: &[u8], setup: Setup) -> Vec<CompiledFunc> {
         interruption: false,
     };
     let mut worker = BaselineCompiler::new().worker();
-    module
-        .funcs()
-        .map(|func| {
-            let index = func.index();
+    for func in module.funcs() {
+        let index = func.index();
+        each(
             worker
                 .compile(func, &env, &setup.options)
-                .unwrap_or_else(|error| panic!("{index:?}: {error}"))
-        })
-        .collect()
+                .unwrap_or_else(|error| panic!("{index:?}: {error}")),
+        );
+    }
 }
