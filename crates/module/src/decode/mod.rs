@@ -1,15 +1,21 @@
-//! The push decoder: bytes as they arrive, in pieces of any size.
+//! The decoder: bytes as far as they are there, all at once or growing in pieces of any size.
 //!
 //! 1. [`Decoder::advance`] gives wasmparser what is there; it answers with the next section or body, or with how many
 //!    bytes it needs at least. Nothing is looked at again before those are there, so the work does not depend on
 //!    how the bytes are cut.
 //! 2. Sections before the code become the [`ModuleEnv`], which is whole when the code section starts.
-//! 3. Bodies are put by, and validated together once there are enough of them to share out, or when the bytes run out.
+//! 3. Bodies are put by. A whole module validates them together, when the parser is through. A
+//!    [stream](stream) does so in batches: the calling thread itself, or the pool while the calling thread goes on
+//!    ([`flight`]).
 //! 4. An error that comes later in the bytes than a body waits until that body is validated, so that the first
 //!    error in byte order is the one reported, however the bytes are cut and however many threads there are.
 
 mod const_expr;
+mod flight;
 mod sections;
+mod stream;
+
+pub use stream::{BodySink, ModuleDecoder};
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,13 +27,13 @@ use crate::env::{DataSegment, ModuleEnv};
 use crate::error::{ErrorKind, ModuleError, Result};
 use crate::facts::Outline;
 use crate::features;
-use crate::func::ValidatedFunc;
 use crate::limits;
 use crate::module::{Module, Parts};
 use crate::types::FuncIndex;
-use crate::validate::{self, BodyContext, Parallelism, WorkerScratch};
+use crate::validate::{self, Bodies, BodyContext, Parallelism, WorkerScratch};
+use flight::Flight;
 
-/// Bodies are validated once this many bytes of them are there.
+/// A stream validates bodies once this many bytes of them are there.
 const BATCH_BYTES: usize = 64 << 10;
 
 /// How to decode and validate.
@@ -35,91 +41,6 @@ const BATCH_BYTES: usize = 64 << 10;
 pub struct DecodeOptions {
     /// Who validates bodies.
     pub parallelism: Parallelism,
-}
-
-/// Told of a module's parts as soon as they are valid, while later bytes still arrive.
-///
-/// What it is told is provisional: a later error makes the whole module invalid, and what was made of it must be dropped
-/// unused. Called on the thread that pushes.
-pub trait BodySink: Send {
-    /// All declarations are there; they do not change any more.
-    fn env_ready(&mut self, env: &Arc<ModuleEnv>);
-
-    /// A body is valid. Bodies come in order.
-    fn body(&mut self, func: ValidatedFunc<'_>);
-}
-
-/// Decodes and validates a module as its bytes arrive.
-///
-/// ```
-/// use upshift_module::{DecodeOptions, ModuleDecoder};
-///
-/// let mut decoder = ModuleDecoder::new(DecodeOptions::default());
-/// for piece in [&b"\0as"[..], b"m\x01\0", b"\0\0"] {
-///     decoder.push(piece)?;
-/// }
-/// let module = decoder.finish()?;
-/// assert_eq!(module.env().funcs.len(), 0);
-/// # Ok::<(), upshift_module::ModuleError>(())
-/// ```
-pub struct ModuleDecoder {
-    bytes: Vec<u8>,
-    decoder: Decoder,
-    failed: Option<ModuleError>,
-}
-
-impl ModuleDecoder {
-    /// A decoder that waits for its first byte.
-    #[must_use]
-    pub fn new(options: DecodeOptions) -> Self {
-        Self {
-            bytes: Vec::new(),
-            decoder: Decoder::new(options.parallelism),
-            failed: None,
-        }
-    }
-
-    /// The same, telling `sink` of each part as soon as it is valid.
-    #[must_use]
-    pub fn with_sink(mut self, sink: Box<dyn BodySink>) -> Self {
-        self.decoder.sink = Some(sink);
-        self
-    }
-
-    /// Takes the next bytes and does what can be done with them.
-    ///
-    /// # Errors
-    /// If the module is wrong as far as it is known. The same error is given from then on.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let result = check_module_bytes(self.bytes.len() + bytes.len()).and_then(|()| {
-            self.bytes.extend_from_slice(bytes);
-            self.decoder.advance(&self.bytes, false)
-        });
-        self.failed = result.as_ref().err().cloned();
-        result
-    }
-
-    /// The declarations, once all of them are there.
-    #[must_use]
-    pub fn env(&self) -> Option<&Arc<ModuleEnv>> {
-        self.decoder.env.as_ref()
-    }
-
-    /// All bytes have been pushed.
-    ///
-    /// # Errors
-    /// If the module is wrong or incomplete.
-    pub fn finish(mut self) -> Result<Module> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        self.decoder.advance(&self.bytes, true)?;
-        self.bytes.shrink_to_fit();
-        self.decoder.into_module(self.bytes.into())
-    }
 }
 
 impl Module {
@@ -130,7 +51,7 @@ impl Module {
     pub fn new(bytes: impl Into<Bytes>, options: &DecodeOptions) -> Result<Self> {
         let bytes = bytes.into();
         check_module_bytes(bytes.len())?;
-        let mut decoder = Decoder::new(options.parallelism.clone());
+        let mut decoder = Decoder::new(options.parallelism.clone(), Manner::Whole);
         decoder.advance(&bytes, true)?;
         decoder.into_module(bytes)
     }
@@ -141,7 +62,7 @@ impl Module {
     /// As [`Module::new`].
     pub fn validate(bytes: &[u8], options: &DecodeOptions) -> Result<()> {
         check_module_bytes(bytes.len())?;
-        let mut decoder = Decoder::new(options.parallelism.clone());
+        let mut decoder = Decoder::new(options.parallelism.clone(), Manner::Whole);
         decoder.advance(bytes, true)?;
         decoder.complete(bytes.len()).map(|_| ())
     }
@@ -160,11 +81,21 @@ fn check_module_bytes(len: usize) -> Result<()> {
     Ok(())
 }
 
+/// When bodies are validated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// All of them, once the parser is through.
+    Whole,
+    /// In batches, as they come.
+    Stream,
+}
+
 /// The decoder apart from the bytes, so that it works on bytes of any owner.
 struct Decoder {
     // What it is told.
     parallelism: Parallelism,
-    sink: Option<Box<dyn BodySink>>,
+    manner: Manner,
+    sink: Option<Arc<dyn BodySink>>,
     // Where it is.
     parser: Parser,
     validator: Validator,
@@ -172,12 +103,19 @@ struct Decoder {
     wanted: usize,
     ended: bool,
     scratch: WorkerScratch,
+    flight: Option<Flight>,
     // Declarations: built up in `declarations`, then frozen in `env`.
     declarations: ModuleEnv,
     env: Option<Arc<ModuleEnv>>,
     resources: Option<ValidatorResources>,
+    widest_type: usize,
     // Code, data and names.
     bodies: Vec<Range<u32>>,
+    /// Bodies that the code section announces.
+    announced: usize,
+    /// Bodies that have been validated, or are on their way.
+    taken: usize,
+    /// Bytes of the others.
     pending_bytes: usize,
     outlines: Vec<Outline>,
     data: Vec<DataSegment>,
@@ -185,11 +123,12 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(parallelism: Parallelism) -> Self {
+    fn new(parallelism: Parallelism, manner: Manner) -> Self {
         let mut parser = Parser::new(0);
         parser.set_features(features::ENABLED);
         Self {
             parallelism,
+            manner,
             sink: None,
             parser,
             validator: Validator::new_with_features(features::ENABLED),
@@ -197,10 +136,14 @@ impl Decoder {
             wanted: 0,
             ended: false,
             scratch: WorkerScratch::default(),
+            flight: None,
             declarations: ModuleEnv::default(),
             env: None,
             resources: None,
+            widest_type: 1,
             bodies: Vec::new(),
+            announced: 0,
+            taken: 0,
             pending_bytes: 0,
             outlines: Vec::new(),
             data: Vec::new(),
@@ -210,15 +153,27 @@ impl Decoder {
 
     /// Goes as far as the bytes allow. `bytes` is the module from its start, as far as it is there.
     fn advance(&mut self, bytes: &[u8], eof: bool) -> Result<()> {
-        if bytes.len() < self.wanted && !eof {
-            return Ok(());
-        }
-        let result = self.parse(bytes, eof);
-        if result.is_err() || eof || self.pending_bytes >= BATCH_BYTES {
-            // An error in a pending body comes before whatever made the parser stop.
-            self.validate_pending(bytes)?;
+        let result = if bytes.len() < self.wanted && !eof {
+            Ok(())
+        } else {
+            self.parse(bytes, eof)
+        };
+        if result.is_err() || eof {
+            // An error in a body comes before whatever made the parser stop.
+            self.settle(bytes)?;
+        } else if let Some(flight) = &mut self.flight {
+            flight.collect(&mut self.outlines)?;
         }
         result
+    }
+
+    /// Has all bodies that are there validated.
+    fn settle(&mut self, bytes: &[u8]) -> Result<()> {
+        self.validate_pending(bytes)?;
+        match &mut self.flight {
+            Some(flight) => flight.land(&mut self.outlines),
+            None => Ok(()),
+        }
     }
 
     fn parse(&mut self, bytes: &[u8], eof: bool) -> Result<()> {
@@ -232,10 +187,19 @@ impl Decoder {
                 Chunk::Parsed { consumed, payload } => {
                     self.position += consumed;
                     self.payload(payload)?;
+                    if self.manner == Manner::Stream && self.batch_is_full() {
+                        self.validate_pending(bytes)?;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a stream validates what it has: there is enough of it, or there are no more bodies.
+    fn batch_is_full(&self) -> bool {
+        self.pending_bytes >= BATCH_BYTES
+            || (self.pending_bytes > 0 && self.bodies.len() >= self.announced)
     }
 
     #[expect(
@@ -253,7 +217,8 @@ impl Decoder {
                     .code_section_start(&unchecked_range)
                     .map_err(|error| ModuleError::invalid(&error))?;
                 self.freeze();
-                let bodies = (count as usize).min(self.declarations_len());
+                self.announced = count as usize;
+                let bodies = self.announced.min(self.declarations_len());
                 self.bodies.reserve_exact(bodies);
                 Ok(())
             }
@@ -327,49 +292,59 @@ impl Decoder {
         env.declared_funcs.sort_unstable();
         env.declared_funcs.dedup();
         env.type_uses = validate::type_uses(&env.types);
+        self.widest_type = validate::widest_type(&env.types);
         let env = Arc::new(env);
-        if let Some(sink) = &mut self.sink {
+        if let Some(sink) = &self.sink {
             sink.env_ready(&env);
         }
         self.env = Some(env);
     }
 
-    /// Validates the bodies that are there.
+    /// Validates the bodies that are there, or gives them to the pool.
     fn validate_pending(&mut self, bytes: &[u8]) -> Result<()> {
-        self.pending_bytes = 0;
-        let done = self.outlines.len();
         let (Some(env), Some(resources)) = (&self.env, &self.resources) else {
             return Ok(());
         };
-        if done == self.bodies.len() {
+        if self.taken == self.bodies.len() {
             return Ok(());
         }
-        let first = self.func_index(done);
-        let context = BodyContext::new(env, resources);
-        let pending = (first, &self.bodies[done..]);
-        let scratch = &mut self.scratch;
-        let mut outlines = validate::bodies(&context, bytes, pending, &self.parallelism, scratch)?;
-        self.outlines.append(&mut outlines);
-        self.tell(bytes, done);
-        Ok(())
+        let bodies = Bodies {
+            bytes,
+            base: 0,
+            first: self.func_index(self.taken),
+            ranges: &self.bodies[self.taken..],
+        };
+        self.pending_bytes = 0;
+        self.taken = self.bodies.len();
+        let context = BodyContext {
+            env,
+            resources,
+            widest_type: self.widest_type,
+        };
+        match (self.manner, &self.parallelism) {
+            (Manner::Stream, Parallelism::Pool(pool)) => {
+                let flight = self
+                    .flight
+                    .get_or_insert_with(|| Flight::new(pool, env, resources, self.sink.as_ref()));
+                flight.take_off(&bodies);
+                flight.collect(&mut self.outlines)
+            }
+            (Manner::Stream, Parallelism::CallingThread) | (Manner::Whole, _) => {
+                let scratch = &mut self.scratch;
+                let mut outlines = validate::all(&context, bodies, &self.parallelism, scratch)?;
+                if let Some(sink) = &self.sink {
+                    sink.bodies(&bodies.validated(env, &outlines));
+                }
+                self.outlines.append(&mut outlines);
+                Ok(())
+            }
+        }
     }
 
-    /// Tells the sink of the bodies from `start` on.
-    fn tell(&mut self, bytes: &[u8], start: usize) {
-        let first = self.func_index(0).0;
-        let (Some(sink), Some(env)) = (&mut self.sink, &self.env) else {
-            return;
-        };
-        let bodies = self.bodies.iter().zip(&self.outlines).zip(first..);
-        for ((range, outline), index) in bodies.skip(start) {
-            sink.body(ValidatedFunc {
-                env,
-                outline: *outline,
-                index: FuncIndex(index),
-                body: &bytes[range.start as usize..range.end as usize],
-                body_offset: range.start,
-            });
-        }
+    /// Bodies that are valid, and that the sink has seen.
+    fn ready_bodies(&self) -> usize {
+        let flight = self.flight.as_ref();
+        flight.map_or(self.outlines.len(), Flight::ready_bodies)
     }
 
     /// The declarations, if the module is all there.

@@ -18,6 +18,7 @@ pub(crate) use body::WorkerScratch;
 use crate::env::{ExportItem, ModuleEnv};
 use crate::error::Result;
 use crate::facts::{Outline, Uses};
+use crate::func::ValidatedFunc;
 use crate::types::{FuncIndex, FuncType, ValType};
 
 /// Who validates bodies.
@@ -54,27 +55,69 @@ struct Body<'a> {
     offset: u32,
 }
 
-/// What the bodies of a module are validated against.
-pub(crate) struct BodyContext<'a> {
-    env: &'a ModuleEnv,
-    resources: &'a ValidatorResources,
-    /// Most values of a type of the module, parameters and results together; at least 1.
-    widest_type: usize,
+/// Bodies that follow each other, and the bytes that they are in.
+#[derive(Clone, Copy)]
+pub(crate) struct Bodies<'a> {
+    /// The module from `base` on, with all of these bodies.
+    pub(crate) bytes: &'a [u8],
+    /// Where the bytes start in the module.
+    pub(crate) base: u32,
+    /// The function of the first body.
+    pub(crate) first: FuncIndex,
+    /// Where each is in the module.
+    pub(crate) ranges: &'a [Range<u32>],
 }
 
-impl<'a> BodyContext<'a> {
-    pub(crate) fn new(env: &'a ModuleEnv, resources: &'a ValidatorResources) -> Self {
-        let widths = env.types.iter();
-        let widest = widths
-            .map(|ty| ty.params().len() + ty.results().len())
-            .max();
-        Self {
-            env,
-            resources,
-            widest_type: widest.unwrap_or(0).max(1),
+impl<'a> Bodies<'a> {
+    fn body(&self, at: usize) -> Body<'a> {
+        let range = &self.ranges[at];
+        let start = (range.start - self.base) as usize;
+        Body {
+            // Functions are at most a million, so the sum fits.
+            index: FuncIndex(self.first.0 + u32::try_from(at).unwrap_or(u32::MAX)),
+            bytes: &self.bytes[start..start + range.len()],
+            offset: range.start,
         }
     }
 
+    /// The proof tokens of all of them, whose outlines validation gave.
+    pub(crate) fn validated(
+        &self,
+        env: &'a ModuleEnv,
+        outlines: &[Outline],
+    ) -> Vec<ValidatedFunc<'a>> {
+        let funcs = outlines.iter().enumerate().map(|(at, outline)| {
+            let body = self.body(at);
+            ValidatedFunc {
+                env,
+                outline: *outline,
+                index: body.index,
+                body: body.bytes,
+                body_offset: body.offset,
+            }
+        });
+        funcs.collect()
+    }
+}
+
+/// What the bodies of a module are validated against.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyContext<'a> {
+    pub(crate) env: &'a ModuleEnv,
+    pub(crate) resources: &'a ValidatorResources,
+    /// What [`widest_type`] gives.
+    pub(crate) widest_type: usize,
+}
+
+/// Most values of a type of the module, parameters and results together; at least 1.
+pub(crate) fn widest_type(types: &[FuncType]) -> usize {
+    let widths = types
+        .iter()
+        .map(|ty| ty.params().len() + ty.results().len());
+    widths.max().unwrap_or(0).max(1)
+}
+
+impl<'a> BodyContext<'a> {
     /// The first name under which a function is exported.
     fn export_name(&self, func: FuncIndex) -> Option<&'a str> {
         let export = self.env.exports.iter();
@@ -101,31 +144,36 @@ pub(crate) fn type_uses(types: &[FuncType]) -> Vec<Uses> {
         .collect()
 }
 
-/// Validates bodies that follow each other; `first` is the function of the first range.
+/// Validates a run of bodies, one after the other.
 ///
 /// # Errors
 /// The first error in byte order.
-pub(crate) fn bodies(
+pub(crate) fn run(
     context: &BodyContext<'_>,
-    module: &[u8],
-    (first, ranges): (FuncIndex, &[Range<u32>]),
+    bodies: Bodies<'_>,
+    run: Range<usize>,
+    scratch: &mut WorkerScratch,
+) -> Result<Vec<Outline>> {
+    let mut outlines = Vec::with_capacity(run.len());
+    for at in run {
+        outlines.push(body::validate(context, bodies.body(at), scratch)?);
+    }
+    Ok(outlines)
+}
+
+/// Validates bodies, on as many threads as there may be.
+///
+/// # Errors
+/// The first error in byte order.
+pub(crate) fn all(
+    context: &BodyContext<'_>,
+    bodies: Bodies<'_>,
     parallelism: &Parallelism,
     scratch: &mut WorkerScratch,
 ) -> Result<Vec<Outline>> {
-    let validate_run = |run: Range<usize>, scratch: &mut WorkerScratch| {
-        let mut outlines = Vec::with_capacity(run.len());
-        for at in run {
-            let range = &ranges[at];
-            let body = Body {
-                // Functions are at most a million, so the sum fits.
-                index: FuncIndex(first.0 + u32::try_from(at).unwrap_or(u32::MAX)),
-                bytes: &module[range.start as usize..range.end as usize],
-                offset: range.start,
-            };
-            outlines.push(body::validate(context, body, scratch)?);
-        }
-        Ok(outlines)
-    };
+    let ranges = bodies.ranges;
+    let validate_run =
+        |range: Range<usize>, scratch: &mut WorkerScratch| run(context, bodies, range, scratch);
     let pool = match parallelism {
         Parallelism::CallingThread => return validate_run(0..ranges.len(), scratch),
         Parallelism::Pool(pool) => pool,

