@@ -25,6 +25,7 @@ mod instance;
 mod libcalls;
 mod loaded;
 mod memory;
+mod module_code;
 mod pages;
 mod pc_map;
 mod raw;
@@ -43,6 +44,7 @@ pub use enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter, interrupt, r
 pub use entry_table::EntryTable;
 pub use error::{RuntimeError, RuntimeErrorKind};
 pub use memory::{LinearMemory, WASM_PAGE_BYTES, probe_memory_style, reserved_memory_style};
+pub use module_code::{ModuleCode, ModuleCodeParts};
 pub use pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
 pub use signals::install_signal_handlers;
 

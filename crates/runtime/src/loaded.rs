@@ -1,4 +1,4 @@
-//! A module in an engine: its entry table, layout and published code, shared by all instances.
+//! A module in an engine: the decoded module and its code, shared by all instances.
 //!
 //! The runtime calls up to whoever schedules compilation through [`TierSink`]; it sees no compiler.
 
@@ -6,13 +6,14 @@ use crate::code_space::{CodeOwner, CodePtr, CodeSpace, PublishedCode};
 use crate::entry_table::EntryTable;
 use crate::error::RuntimeError;
 use crate::instance::initial::InitialMemories;
+use crate::module_code::{ModuleCode, ModuleCodeParts};
 use crate::types::{TypeInfo, TypeRegistry};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use upshift_abi::{
-    CompileEnv, CompileError, CompileErrorKind, CompiledFunc, CpuFeatures, MemoryStyle,
-    SignatureLayout, SiteIndex, TypeId, VmLayout,
+    CompileEnv, CompileError, CompileErrorKind, CompiledFunc, CpuFeatures, MemoryStyle, SiteIndex,
+    VmLayout,
 };
 use upshift_module::{FuncIndex, Module, TypeIndex};
 
@@ -137,28 +138,15 @@ pub struct LoadedModuleParts {
     pub interruption: bool,
 }
 
-/// A module in an engine.
-///
-/// Its published code lives until it is dropped. Instances hold it, and an instance outlives every
-/// frame of its code, so nobody runs the code when it is freed.
+/// A module in an engine. Instances hold it.
 pub struct LoadedModule {
     module: Arc<Module>,
-    code_space: Arc<CodeSpace>,
-    types: Arc<TypeRegistry>,
+    code: Arc<ModuleCode>,
     sink: Arc<dyn TierSink>,
-    memory_style: MemoryStyle,
-    cpu: CpuFeatures,
-    interruption: bool,
-    layout: VmLayout,
-    type_infos: Box<[Arc<TypeInfo>]>,
-    type_ids: Box<[TypeId]>,
-    signatures: Box<[SignatureLayout]>,
-    entries: EntryTable,
     // Made when somebody asks for an export by name.
     exports: OnceLock<HashMap<Box<str>, usize>>,
     // Made by the first instantiation; none if there is nothing that pays, or the system refuses.
     initial_memories: OnceLock<Option<InitialMemories>>,
-    published: Mutex<Vec<PublishedCode>>,
 }
 
 impl LoadedModule {
@@ -167,27 +155,35 @@ impl LoadedModule {
     /// # Errors
     /// When the code space has no room for the entry table.
     pub fn new(parts: LoadedModuleParts) -> Result<Arc<Self>, RuntimeError> {
-        let env = parts.module.env();
-        let type_infos: Box<[_]> = env.types.iter().map(|ty| parts.types.intern(ty)).collect();
-        let entries = parts
-            .code_space
-            .entry_table(env.defined_func_count(), env.imported_funcs)?;
-        Ok(Arc::new(Self {
-            layout: VmLayout::new(env),
-            type_ids: type_infos.iter().map(|info| info.id).collect(),
-            signatures: type_infos.iter().map(|info| info.layout.clone()).collect(),
-            type_infos,
-            entries,
-            exports: OnceLock::new(),
-            initial_memories: OnceLock::new(),
-            published: Mutex::default(),
-            module: parts.module,
+        let code = ModuleCode::new(ModuleCodeParts {
+            env: Arc::clone(parts.module.env()),
             code_space: parts.code_space,
             types: parts.types,
-            sink: parts.sink,
             memory_style: parts.memory_style,
             cpu: parts.cpu,
             interruption: parts.interruption,
+        })?;
+        Self::with_code(parts.module, code, parts.sink)
+    }
+
+    /// A module with code that was made from its declarations before the rest of it was there.
+    ///
+    /// # Errors
+    /// `Misuse` if the code is of other declarations.
+    pub fn with_code(
+        module: Arc<Module>,
+        code: Arc<ModuleCode>,
+        sink: Arc<dyn TierSink>,
+    ) -> Result<Arc<Self>, RuntimeError> {
+        if !Arc::ptr_eq(module.env(), code.env()) {
+            return Err(RuntimeError::misuse("code of another module".to_owned()));
+        }
+        Ok(Arc::new(Self {
+            module,
+            code,
+            sink,
+            exports: OnceLock::new(),
+            initial_memories: OnceLock::new(),
         }))
     }
 
@@ -197,47 +193,46 @@ impl LoadedModule {
         &self.module
     }
 
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> &ModuleCode {
+        &self.code
+    }
+
     /// What compilers are given.
     #[must_use]
     pub fn compile_env(&self) -> CompileEnv<'_> {
-        CompileEnv {
-            layout: &self.layout,
-            signatures: &self.signatures,
-            type_ids: &self.type_ids,
-            memory_style: self.memory_style,
-            cpu: self.cpu,
-            interruption: self.interruption,
-        }
+        self.code.compile_env()
     }
 
     /// Offsets of the module's context.
     #[must_use]
     pub fn layout(&self) -> &VmLayout {
-        &self.layout
+        self.code.layout()
     }
 
     /// The module's entry table.
     #[must_use]
     pub fn entries(&self) -> &EntryTable {
-        &self.entries
+        self.code.entries()
     }
 
     /// The engine's code space.
     #[must_use]
     pub fn code_space(&self) -> &Arc<CodeSpace> {
-        &self.code_space
+        self.code.code_space()
     }
 
     /// The engine's types.
     #[must_use]
     pub fn types(&self) -> &Arc<TypeRegistry> {
-        &self.types
+        self.code.types()
     }
 
     /// How 32-bit memories are checked.
     #[must_use]
     pub fn memory_style(&self) -> MemoryStyle {
-        self.memory_style
+        self.code.memory_style()
     }
 
     /// The canonical type of a type of the module.
@@ -246,7 +241,7 @@ impl LoadedModule {
     /// If the index is out of bounds.
     #[must_use]
     pub fn type_info(&self, ty: TypeIndex) -> &Arc<TypeInfo> {
-        &self.type_infos[ty.0 as usize]
+        self.code.type_info(ty)
     }
 
     /// The canonical type of a function.
@@ -286,7 +281,7 @@ impl LoadedModule {
     /// What lookups of its code give back.
     #[must_use]
     pub fn owner(&self) -> CodeOwner {
-        CodeOwner(std::ptr::from_ref(self).addr())
+        self.code.owner()
     }
 
     /// Links and publishes code of one of its functions; it is not installed.
@@ -294,15 +289,12 @@ impl LoadedModule {
     /// # Errors
     /// When the code space is full.
     pub fn publish(&self, code: &CompiledFunc) -> Result<PublishedCode, RuntimeError> {
-        self.code_space.publish(code, &self.entries, self.owner())
+        self.code.publish(code)
     }
 
     /// Takes code over, to free it when the module goes.
     pub fn adopt(&self, code: PublishedCode) {
-        self.published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(code);
+        self.code.adopt(code);
     }
 
     /// Publishes, installs and adopts code of a defined function in one go; gives its entry.
@@ -310,28 +302,7 @@ impl LoadedModule {
     /// # Errors
     /// When the code space is full, or the function is an import.
     pub fn publish_and_install(&self, code: &CompiledFunc) -> Result<CodePtr, RuntimeError> {
-        let defined = self.module.env().defined_func(code.func).ok_or_else(|| {
-            RuntimeError::misuse(format!("function {} is an import", code.func.0))
-        })?;
-        let published = self.publish(code)?;
-        let entry = published.entry();
-        self.entries.install(defined, &published);
-        self.adopt(published);
-        Ok(entry)
-    }
-}
-
-impl Drop for LoadedModule {
-    fn drop(&mut self) {
-        let published = self
-            .published
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        for code in published.drain(..) {
-            // SAFETY: rule CODE-LIFE: frames and entry slots that reach this code belong to instances
-            // of this module, each of which holds an `Arc` of it; this was the last one.
-            unsafe { self.code_space.free(code) };
-        }
+        self.code.publish_and_install(code)
     }
 }
 

@@ -5,7 +5,8 @@
 //! chunk after chunk from one cursor. The caller waits on a condvar until no chunk is left or running;
 //! helpers that come late find the cursor at its end. The first error stops the rest.
 
-use crate::first::{Place, Workbench};
+use crate::compile::body;
+use crate::first::Place;
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
 use std::ops::Range;
@@ -112,7 +113,9 @@ impl ModuleTiers {
         self.start_helpers(loaded, &batch, on_caller)?;
         if on_caller {
             self.shared.with_baseline(|scratch| {
-                batch.work(|chunk| self.compile_chunk(loaded, chunk, &mut Place::Host(scratch)));
+                batch.work(|chunk| {
+                    self.compile_chunk(loaded, chunk, &mut Place::Host(loaded, scratch))
+                });
             });
         }
         batch.wait()?;
@@ -158,11 +161,9 @@ impl ModuleTiers {
     }
 
     fn help(&self, loaded: &Arc<LoadedModule>, batch: &Batch) {
-        let mut bench = Workbench {
-            baseline: Scratch::new(Arc::clone(&self.shared.baseline)),
-            optimizing: Scratch::new(Arc::clone(&self.shared.optimizing)),
-        };
-        batch.work(|chunk| self.compile_chunk(loaded, chunk, &mut Place::Pool(&mut bench)));
+        self.shared.with_bench(|bench| {
+            batch.work(|chunk| self.compile_chunk(loaded, chunk, &mut Place::Pool(bench)));
+        });
     }
 
     fn compile_chunk(
@@ -172,7 +173,8 @@ impl ModuleTiers {
         place: &mut Place<'_>,
     ) -> ChunkResult {
         for func in chunk.map(FuncIndex) {
-            self.first_code(loaded, func, place)
+            body(loaded, func)
+                .and_then(|body| self.first_code(loaded.code(), body, place))
                 .map_err(|error| (func, error))?;
         }
         Ok(())

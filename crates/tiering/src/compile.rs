@@ -12,7 +12,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use upshift_abi::{CodeKind, CompileOptions, CompiledFunc};
 use upshift_module::{FuncIndex, ValidatedFunc};
-use upshift_runtime::{CodePtr, LoadedModule, TierError, TierErrorKind};
+use upshift_runtime::{CodePtr, LoadedModule, ModuleCode, TierError, TierErrorKind};
 
 /// Code that nobody has published yet, and how long the compiler took.
 pub(crate) struct Compiled {
@@ -44,12 +44,11 @@ pub(crate) fn body(loaded: &LoadedModule, func: FuncIndex) -> Result<ValidatedFu
 /// What the compiler says; `Internal` if it panics.
 pub(crate) fn compile(
     scratch: &mut Scratch,
-    loaded: &LoadedModule,
-    func: FuncIndex,
+    code: &ModuleCode,
+    body: ValidatedFunc<'_>,
     options: &CompileOptions,
 ) -> Result<Compiled, TierError> {
-    let body = body(loaded, func)?;
-    let env = loaded.compile_env();
+    let env = code.compile_env();
     let started = Instant::now();
     // A panic must not leave the function in a state that others wait for.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
@@ -62,7 +61,7 @@ pub(crate) fn compile(
         }),
         Err(_) => {
             scratch.reset();
-            let message = format!("the compiler panicked in function {}", func.0);
+            let message = format!("the compiler panicked in function {}", body.index().0);
             Err(TierError::new(TierErrorKind::Internal, message))
         }
     }
@@ -86,7 +85,8 @@ impl ModuleTiers {
         self.shared
             .pool
             .submit_urgent(Box::new(move |scratch, _| {
-                let compiled = compile(scratch, &module, func, &OPTIMIZING);
+                let compiled = body(&module, func)
+                    .and_then(|body| compile(scratch, module.code(), body, &OPTIMIZING));
                 // The guest goes on as soon as it hears of it; it should not find us holding the module.
                 drop(module);
                 drop(sender.send(compiled));
@@ -118,18 +118,18 @@ impl ModuleTiers {
     /// `Resource` when the code space is full.
     pub(crate) fn install(
         &self,
-        loaded: &LoadedModule,
+        code: &ModuleCode,
         compiled: &Compiled,
     ) -> Result<CodePtr, TierError> {
         let func = compiled.code.func;
         let tier = compiled.code.tier;
         let defined = self.defined(func)?;
-        let published = loaded.publish(&compiled.code)?;
+        let published = code.publish(&compiled.code)?;
         let code_bytes = published.code_bytes();
         self.emit(func, EventKind::Published { tier, code_bytes });
         let entry = published.entry();
-        loaded.entries().install(defined, &published);
-        loaded.adopt(published);
+        code.entries().install(defined, &published);
+        code.adopt(published);
         self.emit(func, EventKind::Installed { tier });
         Ok(entry)
     }

@@ -1,23 +1,23 @@
 //! First code: a function is called, and its entry slot still holds the lazy stub.
 
-use crate::compile::{Compiled, body, compile};
+use crate::compile::{Compiled, OPTIMIZING, compile};
 use crate::events::EventKind;
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
 use crate::state::{First, FuncState, StateCell};
 use std::sync::{Arc, PoisonError};
 use upshift_abi::Tier;
-use upshift_module::FuncIndex;
-use upshift_runtime::{CodePtr, LoadedModule, TierError, TierErrorKind};
+use upshift_module::ValidatedFunc;
+use upshift_runtime::{CodePtr, LoadedModule, ModuleCode, TierError, TierErrorKind};
 
 /// Where a first compile runs.
 pub(crate) enum Place<'a> {
     /// On a guest's thread: baseline there, optimizing on the pool while the guest waits.
-    Guest,
+    Guest(&'a Arc<LoadedModule>),
     /// On a pool thread, with scratch memory for either tier.
     Pool(&'a mut Workbench),
-    /// On the thread that loads the module, which only compiles baseline code.
-    Host(&'a mut Scratch),
+    /// On the thread that loads the module: baseline there, optimizing on the pool.
+    Host(&'a Arc<LoadedModule>, &'a mut Scratch),
 }
 
 /// Scratch memory for both tiers.
@@ -34,16 +34,17 @@ impl ModuleTiers {
     /// (or one of the threads that waited) tries again.
     pub(crate) fn first_code(
         &self,
-        loaded: &Arc<LoadedModule>,
-        func: FuncIndex,
+        code: &ModuleCode,
+        body: ValidatedFunc<'_>,
         place: &mut Place<'_>,
     ) -> Result<CodePtr, TierError> {
+        let func = body.index();
         let defined = self.defined(func)?;
         let cell = self.cell(func)?;
         loop {
             match cell.begin_first() {
                 First::Mine => {
-                    let result = self.make_first(loaded, func, place);
+                    let result = self.make_first(code, body, place);
                     match &result {
                         Ok((_, tier)) => cell.finish_first(*tier),
                         Err(_) => cell.fail_first(),
@@ -51,7 +52,7 @@ impl ModuleTiers {
                     self.wake_waiting();
                     return result.map(|(entry, _)| entry);
                 }
-                First::Ready => return Ok(loaded.entries().load(defined)),
+                First::Ready => return Ok(code.entries().load(defined)),
                 First::Busy => self.wait_while_compiling(cell),
             }
         }
@@ -60,12 +61,13 @@ impl ModuleTiers {
     /// Compiles, publishes and installs. The caller owns the state `CompilingFirst`.
     fn make_first(
         &self,
-        loaded: &Arc<LoadedModule>,
-        func: FuncIndex,
+        code: &ModuleCode,
+        body: ValidatedFunc<'_>,
         place: &mut Place<'_>,
     ) -> Result<(CodePtr, Tier), TierError> {
+        let func = body.index();
         let mut tier = self.shared.options.first_tier(func);
-        let mut compiled = self.compile_first_in(loaded, func, tier, place);
+        let mut compiled = self.compile_first_in(code, body, tier, place);
         if tier == Tier::Optimizing
             && let Err(error) = &compiled
             && error.kind() == TierErrorKind::Limit
@@ -73,7 +75,7 @@ impl ModuleTiers {
             // Too much for the optimizing tier: better baseline code than none.
             self.failed(func, tier, error);
             tier = Tier::Baseline;
-            compiled = self.compile_first_in(loaded, func, tier, place);
+            compiled = self.compile_first_in(code, body, tier, place);
         }
         let installed = compiled.and_then(|compiled| {
             let kind = EventKind::FirstCompiled {
@@ -82,7 +84,7 @@ impl ModuleTiers {
                 compile: compiled.time,
             };
             self.emit(func, kind);
-            self.install(loaded, &compiled)
+            self.install(code, &compiled)
         });
         match installed {
             Ok(entry) => Ok((entry, tier)),
@@ -95,29 +97,28 @@ impl ModuleTiers {
 
     fn compile_first_in(
         &self,
-        loaded: &Arc<LoadedModule>,
-        func: FuncIndex,
+        code: &ModuleCode,
+        body: ValidatedFunc<'_>,
         tier: Tier,
         place: &mut Place<'_>,
     ) -> Result<Compiled, TierError> {
         match (tier, place) {
             (Tier::Baseline, place) => {
-                let options = self.first_tier_options(body(loaded, func)?);
+                let options = self.first_tier_options(body);
                 match place {
-                    Place::Guest => self
+                    Place::Guest(_) => self
                         .shared
-                        .with_baseline(|scratch| compile(scratch, loaded, func, &options)),
-                    Place::Pool(bench) => compile(&mut bench.baseline, loaded, func, &options),
-                    Place::Host(scratch) => compile(scratch, loaded, func, &options),
+                        .with_baseline(|scratch| compile(scratch, code, body, &options)),
+                    Place::Pool(bench) => compile(&mut bench.baseline, code, body, &options),
+                    Place::Host(_, scratch) => compile(scratch, code, body, &options),
                 }
             }
-            (Tier::Optimizing, Place::Pool(bench)) => compile(
-                &mut bench.optimizing,
-                loaded,
-                func,
-                &crate::compile::OPTIMIZING,
-            ),
-            (Tier::Optimizing, Place::Guest | Place::Host(_)) => self.compile_on_pool(loaded, func),
+            (Tier::Optimizing, Place::Pool(bench)) => {
+                compile(&mut bench.optimizing, code, body, &OPTIMIZING)
+            }
+            (Tier::Optimizing, Place::Guest(loaded) | Place::Host(loaded, _)) => {
+                self.compile_on_pool(loaded, body.index())
+            }
         }
     }
 

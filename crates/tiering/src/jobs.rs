@@ -1,6 +1,6 @@
 //! Tier-up: from a request to installed code, steps 3 to 8 of `docs/tiering.md`.
 
-use crate::compile::{Compiled, OPTIMIZING, compile};
+use crate::compile::{Compiled, OPTIMIZING, body, compile};
 use crate::events::{EventKind, SkipReason};
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
@@ -87,7 +87,8 @@ impl ModuleTiers {
         };
         if cell.start() {
             self.emit(func, EventKind::JobStarted { waited });
-            let compiled = compile(scratch, &loaded, func, &OPTIMIZING);
+            let compiled = body(&loaded, func)
+                .and_then(|body| compile(scratch, loaded.code(), body, &OPTIMIZING));
             self.finish_job(&loaded, func, compiled);
         }
     }
@@ -120,7 +121,7 @@ impl ModuleTiers {
             };
             self.emit(func, kind);
             self.calibrate(loaded, func, compiled.time);
-            self.install(loaded, &compiled)
+            self.install(loaded.code(), &compiled)
         });
         match installed {
             Ok(_) => {

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 mod ahead;
+mod arriving;
 mod compile;
 mod events;
 mod first;
@@ -27,6 +28,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use arriving::Arriving;
 pub use events::{Event, EventKind, EventSink, ModuleId, RingBuffer, SkipReason};
 pub use manager::TierManager;
 pub use module_tiers::ModuleTiers;

@@ -1,6 +1,8 @@
 //! What an engine has once: options, compilers, pools, calibration, events.
 
+use crate::arriving::Arriving;
 use crate::events::{Events, ModuleId};
+use crate::first::Workbench;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::TieringOptions;
 use crate::pool::{Pool, PoolOptions, Scratch};
@@ -11,7 +13,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use upshift_abi::{Compiler, CompilerWorker, Tier};
-use upshift_module::Module;
+use upshift_module::{Module, ModuleEnv};
+use upshift_runtime::ModuleCode;
 
 /// The tier-up manager of an engine.
 ///
@@ -64,8 +67,20 @@ impl TierManager {
     /// Starts to keep track of a module: the sink of the `LoadedModule` that is about to be made.
     #[must_use]
     pub fn module(&self, module: &Module) -> Arc<ModuleTiers> {
+        let tiers = self.new_module(module.env());
+        tiers.count();
+        tiers
+    }
+
+    /// Starts to compile a module of which only the declarations are there.
+    #[must_use]
+    pub fn arriving(&self, code: Arc<ModuleCode>) -> Arriving {
+        Arriving::new(self.new_module(code.env()), code)
+    }
+
+    fn new_module(&self, env: &ModuleEnv) -> Arc<ModuleTiers> {
         let id = self.shared.next_module.fetch_add(1, Ordering::Relaxed);
-        ModuleTiers::new(&self.shared, ModuleId(id), module.env())
+        ModuleTiers::new(&self.shared, ModuleId(id), env)
     }
 
     /// The pool for work that the host waits for (validation, compiling ahead), with
@@ -133,6 +148,19 @@ impl Shared {
             }
         }
         result
+    }
+
+    /// The same with scratch memory for either tier.
+    pub(crate) fn with_bench(&self, work: impl FnOnce(&mut Workbench)) {
+        self.with_baseline(|scratch| {
+            let none = Scratch::new(Arc::clone(&self.baseline));
+            let mut bench = Workbench {
+                baseline: std::mem::replace(scratch, none),
+                optimizing: Scratch::new(Arc::clone(&self.optimizing)),
+            };
+            work(&mut bench);
+            *scratch = bench.baseline;
+        });
     }
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn CompilerWorker>>> {

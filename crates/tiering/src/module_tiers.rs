@@ -1,5 +1,6 @@
 //! The tiers of one module: the state of each function, and the runtime's calls.
 
+use crate::compile::body;
 use crate::events::{EventKind, ModuleId};
 use crate::first::Place;
 use crate::manager::Shared;
@@ -40,7 +41,6 @@ pub struct ModuleTiers {
 impl ModuleTiers {
     pub(crate) fn new(shared: &Arc<Shared>, id: ModuleId, env: &ModuleEnv) -> Arc<Self> {
         let count = env.defined_func_count();
-        shared.events.counters.loaded(count);
         let zeros = |count: u32| (0..count).map(|_| AtomicU32::new(0)).collect();
         let scheduled = shared.options.tier_up_after.is_some();
         Arc::new_cyclic(|this| Self {
@@ -61,6 +61,12 @@ impl ModuleTiers {
     #[must_use]
     pub fn id(&self) -> ModuleId {
         self.id
+    }
+
+    /// Counts its functions: the module is there.
+    pub(crate) fn count(&self) {
+        let count = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
+        self.shared.events.counters.loaded(count);
     }
 
     /// The state of a function; none for an import.
@@ -246,7 +252,8 @@ impl TierSink for ModuleTiers {
     ) -> Result<CodePtr, TierError> {
         let started = Instant::now();
         self.remember(loaded);
-        let result = self.first_code(loaded, func, &mut Place::Guest);
+        let result = body(loaded, func)
+            .and_then(|body| self.first_code(loaded.code(), body, &mut Place::Guest(loaded)));
         self.shared.events.counters.guest_waited(started.elapsed());
         if result.is_ok() {
             self.queue_at_once(loaded, func);
