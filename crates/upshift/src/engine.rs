@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use upshift_abi::{Compiler, CpuFeatures, MemoryStyle, Tier};
 use upshift_baseline::BaselineCompiler;
-use upshift_module::{DecodeOptions, Module as DecodedModule, Parallelism};
+use upshift_module::{DecodeOptions, Module as DecodedModule, ModuleEnv, Parallelism};
 use upshift_optimizing::OptimizingCompiler;
 use upshift_runtime::{
-    CodeSpace, CodeSpaceOptions, LoadedModule, LoadedModuleParts, StoreInner, StoreOptions,
-    StoreParts, TypeRegistry, libcall_table, probe_memory_style, reserved_memory_style,
+    CodeSpace, CodeSpaceOptions, LoadedModule, ModuleCode, ModuleCodeParts, StoreInner,
+    StoreOptions, StoreParts, TypeRegistry, libcall_table, probe_memory_style,
+    reserved_memory_style,
 };
-use upshift_tiering::{CompileMode, TierManager};
+use upshift_tiering::{Arriving, CompileMode, TierManager};
 
 /// Compiles modules and runs them: what a process has one of, as a rule.
 ///
@@ -126,23 +127,51 @@ impl Engine {
         self.0.validate_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
-    /// Makes a module of this engine of a decoded one; compiles it now if the mode says so.
-    pub(crate) fn load(&self, module: DecodedModule) -> Result<Arc<LoadedModule>> {
+    /// Whether modules are compiled before they are handed out.
+    pub(crate) fn compiles_ahead(&self) -> bool {
+        match self.0.tiers.options().mode {
+            CompileMode::Lazy => false,
+            CompileMode::Eager => true,
+        }
+    }
+
+    /// Starts to compile a module of which only the declarations are there.
+    pub(crate) fn arriving(&self, env: &Arc<ModuleEnv>) -> Result<Arriving> {
+        Ok(self.0.tiers.arriving(self.module_code(env)?))
+    }
+
+    fn module_code(&self, env: &Arc<ModuleEnv>) -> Result<Arc<ModuleCode>> {
         let inner = &*self.0;
-        let tiers = inner.tiers.module(&module);
-        let loaded = LoadedModule::new(LoadedModuleParts {
-            module: Arc::new(module),
+        ModuleCode::new(ModuleCodeParts {
+            env: Arc::clone(env),
             code_space: Arc::clone(&inner.code_space),
             types: Arc::clone(&inner.types),
-            sink: Arc::<upshift_tiering::ModuleTiers>::clone(&tiers),
             memory_style: inner.memory_style,
             cpu: inner.cpu,
             interruption: inner.tiers.options().interruption,
         })
-        .map_err(Error::from_runtime)?;
-        match inner.tiers.options().mode {
-            CompileMode::Lazy => {}
-            CompileMode::Eager => tiers.compile_all_first(&loaded).map_err(Error::from_tier)?,
+        .map_err(Error::from_runtime)
+    }
+
+    /// Makes a module of this engine of a decoded one; compiles it now if the mode says so, but for what was
+    /// compiled while it arrived.
+    pub(crate) fn load(
+        &self,
+        module: DecodedModule,
+        arriving: Option<&Arriving>,
+    ) -> Result<Arc<LoadedModule>> {
+        let (tiers, code) = match arriving {
+            Some(arriving) => arriving.arrived(),
+            None => {
+                let code = self.module_code(module.env())?;
+                (self.0.tiers.module(&module), code)
+            }
+        };
+        let sink = Arc::<upshift_tiering::ModuleTiers>::clone(&tiers);
+        let loaded = LoadedModule::with_code(Arc::new(module), code, sink);
+        let loaded = loaded.map_err(Error::from_runtime)?;
+        if self.compiles_ahead() {
+            tiers.compile_all_first(&loaded).map_err(Error::from_tier)?;
         }
         Ok(loaded)
     }

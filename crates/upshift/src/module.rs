@@ -80,8 +80,12 @@ impl Module {
         engine.validated(started.elapsed());
         Ok(Self {
             engine: engine.clone(),
-            loaded: engine.load(module)?,
+            loaded: engine.load(module, None)?,
         })
+    }
+
+    pub(crate) fn from_loaded(engine: Engine, loaded: Arc<LoadedModule>) -> Self {
+        Self { engine, loaded }
     }
 
     /// Its engine.

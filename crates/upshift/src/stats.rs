@@ -27,7 +27,8 @@ pub struct Stats {
     /// Functions with a body in all modules loaded so far.
     pub functions: u64,
     /// The part of loading modules that decodes and validates them, as the loading threads waited for it. The rest of
-    /// [`Module::new`](crate::Module::new) makes code.
+    /// [`Module::new`](crate::Module::new) makes code. Of a [`ModuleStream`](crate::ModuleStream) it is the time in its methods
+    /// up to the last byte, code that they made included.
     pub validate_time: Duration,
     /// What the baseline compiler did.
     pub baseline: TierStats,

@@ -25,6 +25,8 @@ mod reentry;
 #[cfg(test)]
 mod stores;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod threads;
