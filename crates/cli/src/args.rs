@@ -116,7 +116,8 @@ pub(crate) struct RunOptions {
     /// Print what the tiers did, on standard error.
     #[arg(long)]
     pub(crate) stats: bool,
-    /// The module, binary or text, and the arguments of the guest: all that follows FILE is the guest's.
+    /// The module, binary or text (`-`: from standard input, loaded while it arrives), and the arguments of the guest: all
+    /// that follows FILE is the guest's.
     #[arg(value_names = ["FILE", "ARGS"], trailing_var_arg = true, required = true, num_args = 1..)]
     command: Vec<OsString>,
 }
@@ -151,7 +152,7 @@ pub(crate) enum TimingsFormat {
 
 #[derive(Args, Debug)]
 pub(crate) struct FileOptions {
-    /// The module, binary or text.
+    /// The module, binary or text; `-` is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
@@ -161,7 +162,7 @@ pub(crate) struct CompileOptions {
     /// Threads that compile at the same time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
-    /// The module, binary or text.
+    /// The module, binary or text; `-` is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
@@ -174,7 +175,7 @@ pub(crate) struct ObjdumpOptions {
     /// Whose code.
     #[arg(long, value_enum, default_value_t = DumpTier::Both)]
     pub(crate) tier: DumpTier,
-    /// The module, binary or text.
+    /// The module, binary or text; `-` is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }

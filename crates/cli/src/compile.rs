@@ -1,26 +1,25 @@
 //! `upshift validate` and `upshift compile`.
 
 use crate::args::{CompileOptions, FileOptions};
+use crate::input;
 use crate::out::out;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Instant;
-use upshift::{CompileMode, Config, Engine, Error, ErrorKind, Module, Tier, TierPolicy};
-
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(file)
-        .map_err(|e| Error::with_kind(ErrorKind::Io, format!("{}: {e}", file.display())))
-}
+use upshift::{CompileMode, Config, Engine, Error, Module, Tier, TierPolicy};
 
 /// Checks a module; silent if it is valid.
 pub(crate) fn validate(options: &FileOptions) -> Result<(), Error> {
-    let bytes = read(&options.file)?;
-    Module::validate(&Engine::new(&Config::new())?, &bytes)
+    let engine = Engine::new(&Config::new())?;
+    if input::is_stdin(&options.file) {
+        // Lazy, so nothing is compiled.
+        return input::stream(&engine).map(drop);
+    }
+    Module::validate(&engine, input::read(&options.file)?)
 }
 
 /// Compiles everything with each tier, and prints a table on standard output.
 pub(crate) fn compile(options: &CompileOptions) -> Result<(), Error> {
-    let bytes = read(&options.file)?;
+    let bytes = input::read(&options.file)?;
     let mut text =
         "tier         functions   total ms   code bytes   code bytes per wasm byte\n".to_owned();
     for (tier, policy) in [

@@ -4,6 +4,7 @@
 mod args;
 mod bench_clock;
 mod compile;
+mod input;
 mod invoke;
 mod objdump;
 mod out;

@@ -1,7 +1,7 @@
 //! `upshift objdump`: a function's wasm beside the machine code of each tier.
 
 use crate::args::{DumpTier, ObjdumpOptions};
-use crate::compile::read;
+use crate::input::read;
 use crate::out::out;
 use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, NasmFormatter};
 use std::fmt::Write as _;

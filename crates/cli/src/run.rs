@@ -3,7 +3,7 @@
 use crate::args::{RunOptions, TimingsFormat};
 use crate::out::{err, out};
 use crate::progress::{Progress, Shared};
-use crate::{EXIT_ERROR, EXIT_TRAP, invoke, timer, timings};
+use crate::{EXIT_ERROR, EXIT_TRAP, input, invoke, timer, timings};
 use std::io::Write as _;
 use std::time::Instant;
 use upshift::{Caller, Engine, Error, ErrorKind, Func, Instance, Linker, Module, Store, Val};
@@ -66,12 +66,8 @@ fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
     config.interruption(options.timeout.is_some());
     let engine = Engine::new(&config)?;
     progress.lock().engine = Some(engine.clone());
-    let bytes = std::fs::read(options.file()).map_err(|error| read_error(options, &error))?;
     let wasi = wasi_context(options)?;
-
-    let started = Instant::now();
-    let module = Module::from_vec(&engine, bytes)?;
-    progress.lock().phases.compile = started.elapsed();
+    let module = load(options, &engine, progress)?;
     progress.lock().module = Some(module.clone());
 
     let started = Instant::now();
@@ -96,11 +92,21 @@ fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
     outcome
 }
 
-fn read_error(options: &RunOptions, error: &std::io::Error) -> Error {
-    Error::with_kind(
-        ErrorKind::Io,
-        format!("{}: {error}", options.file().display()),
-    )
+/// The module. Its time is that of loading; from standard input, that of waiting for the bytes as well.
+fn load(options: &RunOptions, engine: &Engine, progress: &Shared) -> Result<Module, Error> {
+    let file = options.file();
+    let bytes = if input::is_stdin(file) {
+        None
+    } else {
+        Some(input::read(file)?)
+    };
+    let started = Instant::now();
+    let module = match bytes {
+        Some(bytes) => Module::from_vec(engine, bytes)?,
+        None => input::stream(engine)?,
+    };
+    progress.lock().phases.compile = started.elapsed();
+    Ok(module)
 }
 
 fn wasi_context(options: &RunOptions) -> Result<WasiCtx, Error> {

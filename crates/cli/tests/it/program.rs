@@ -118,6 +118,43 @@ fn exit_codes_and_messages() {
     }
 }
 
+/// Standard input, arguments, exit code, standard output, a part of standard error.
+const PIPED: &[(&str, &str, i32, &str, &str)] = &[
+    (EXIT, "run -", 201, "", ""),
+    (EXIT, "-", 201, "", ""),
+    (EXIT, "run --compile eager -", 201, "", ""),
+    (EXIT, "run --threads 1 --compile eager -", 201, "", ""),
+    (MATH, "run --invoke sub - -7 -5", 0, "993\n-5\n", ""),
+    (TRAP, "run -", 134, "", "inner"),
+    (MATH, "validate -", 0, "", ""),
+    ("\0asm\u{1}\0\0\0", "validate -", 0, "", ""),
+    ("\0asm\u{1}\0\0", "validate -", 1, "", "malformed module"),
+    ("\0asm\u{1}\0\0\0", "run -", 1, "", "_start"),
+    ("(module", "validate -", 1, "", "malformed module"),
+    ("", "run -", 1, "", "malformed module"),
+];
+
+#[test]
+fn modules_from_standard_input() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (module, args, code, stdout, stderr) in PIPED.iter().copied() {
+        let words: Vec<&str> = args.split(' ').collect();
+        let found = upshift(folder.path(), &words, module);
+        assert_eq!(found.code, Some(code), "{args}: {}", found.stderr);
+        assert_eq!(found.stdout, stdout, "{args}");
+        let text = &found.stderr;
+        assert!(
+            text.contains(stderr),
+            "{args}: expected {stderr:?} in {text}"
+        );
+    }
+    for args in [&["compile", "-"][..], &["objdump", "-", "--func", "1"]] {
+        let found = upshift(folder.path(), args, MATH);
+        assert_eq!(found.code, Some(0), "{args:?}: {}", found.stderr);
+        assert!(!found.stdout.is_empty(), "{args:?}");
+    }
+}
+
 #[test]
 fn timings_are_the_last_line_however_the_run_ends() {
     for (wat, args, exit) in [
