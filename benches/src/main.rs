@@ -20,6 +20,7 @@ mod sample;
 mod schema;
 mod stats;
 mod store;
+mod stream;
 mod summary;
 mod table;
 mod warmup;
@@ -54,6 +55,8 @@ enum Command {
     Engines,
     /// List the programs of the suite, or of other manifests.
     Programs(manifest::List),
+    /// Measure how long after its last byte a module is ready that arrives at a given rate.
+    Stream(stream::Options),
     /// Run one program once in one engine: what each sample of `run` is.
     Sample(sample::Options),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Policies(options) => policies::run(options),
         Command::Engines => available::list(),
         Command::Programs(options) => manifest::list(options),
+        Command::Stream(options) => stream::run(options),
         Command::Sample(options) => sample::run(options),
     };
     match outcome {
