@@ -2,7 +2,7 @@
 
 use wasmparser::{AbstractHeapType, HeapType as WpHeapType, MemArgTarget, RefType as WpRefType};
 
-use crate::ops::{BlockType, MemArg};
+use crate::ops::{BlockType, BrTable, MemArg};
 use crate::types::{
     FuncType, GlobalType, HeapType, MemoryIndex, MemoryType, RefType, TableType, TypeIndex, ValType,
 };
@@ -103,4 +103,39 @@ pub(crate) fn global_type(ty: wasmparser::GlobalType) -> Option<GlobalType> {
         content: val_type(ty.content_type)?,
         mutable: ty.mutable,
     })
+}
+
+/// An immediate of an operator as wasmparser decodes it.
+pub(crate) trait Immediate {
+    /// Ours.
+    type Ours;
+
+    fn ours(self) -> Option<Self::Ours>;
+}
+
+macro_rules! immediates {
+    ($($from:ty => $to:ty: |$value:ident| $ours:expr,)*) => {
+        $(impl<'a> Immediate for $from {
+            type Ours = $to;
+
+            #[inline(always)]
+            fn ours(self) -> Option<$to> {
+                let $value = self;
+                $ours
+            }
+        })*
+    };
+}
+
+immediates! {
+    u32 => u32: |value| Some(value),
+    i32 => i32: |value| Some(value),
+    i64 => i64: |value| Some(value),
+    wasmparser::Ieee32 => u32: |value| Some(value.bits()),
+    wasmparser::Ieee64 => u64: |value| Some(value.bits()),
+    wasmparser::BlockType => BlockType: |ty| block_type(ty),
+    wasmparser::MemArg => MemArg: |arg| mem_arg(arg),
+    wasmparser::ValType => ValType: |ty| val_type(ty),
+    WpHeapType => HeapType: |heap| heap_type(heap),
+    wasmparser::BrTable<'a> => BrTable<'a>: |table| Some(BrTable { inner: table }),
 }

@@ -14,6 +14,7 @@ pub mod limits;
 mod map;
 mod module;
 mod names;
+mod opcodes;
 pub mod ops;
 mod reader;
 mod types;
@@ -31,7 +32,7 @@ pub use func::ValidatedFunc;
 pub use gather::FactGatherer;
 pub use module::Module;
 pub use ops::Op;
-pub use reader::{Locals, OpReader};
+pub use reader::{Code, Locals, OpReader, OpSink};
 pub use types::{
     DataIndex, ElemIndex, FuncIndex, FuncType, GlobalIndex, GlobalType, HeapType, LocalIndex,
     MemoryIndex, MemoryType, RefType, TableIndex, TableType, TypeIndex, ValType,

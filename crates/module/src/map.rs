@@ -1,17 +1,22 @@
-//! wasmparser's operators to [`Op`]: the one wide list, made of rows.
+//! Operators to [`Op`]: the one wide list, made of rows. It serves two decoders: wasmparser's, and our own of validated bodies.
 //!
 //! wasmparser hands its operators to a visitor with one method each. The methods are generated from its own list
 //! (`for_each_visit_operator!`), so the mapping is exhaustive by construction: an operator of an enabled proposal
 //! without a row does not compile, and neither does a proposal that is named in neither list of `visit!`.
+//!
+//! Our own ([`plain`]) is generated from the rows of `opcodes.rs`. Each arm hands a known operator to the sink, which is
+//! inlined, so that the sink's own matches are made at compile time and no `Op` is ever built.
 
 use wasmparser::{FrameKind, FrameStack, VisitOperator};
 
-use crate::convert;
+use crate::convert::Immediate;
+use crate::opcodes::for_each_plain_operator;
 use crate::ops::{
-    BrTable, BulkOp, CallOp, ConstOp, ControlOp, ConvertOp, FloatBinary, FloatCompare, FloatOp,
-    FloatUnary, FloatWidth, IntBinary, IntCompare, IntOp, IntUnary, LoadOp, MemoryOp, Op,
-    ParametricOp, RefOp, StoreOp, TableOp, VariableOp, Width,
+    BulkOp, CallOp, ConstOp, ControlOp, ConvertOp, FloatBinary, FloatCompare, FloatOp, FloatUnary,
+    FloatWidth, IntBinary, IntCompare, IntOp, IntUnary, LoadOp, MemoryOp, Op, ParametricOp, RefOp,
+    StoreOp, TableOp, VariableOp, Width,
 };
+use crate::reader::{Code, OpSink};
 use crate::types::{
     DataIndex, ElemIndex, FuncIndex, GlobalIndex, LocalIndex, MemoryIndex, TableIndex, TypeIndex,
 };
@@ -27,10 +32,10 @@ fn rejected<'a, T>(_immediates: T) -> Option<Op<'a>> {
 
 /// The right-hand side of one operator's method: by proposal, then by row.
 macro_rules! visit {
-    (@mvp $op:ident $args:tt) => { Some(row!($op $args)) };
-    (@sign_extension $op:ident $args:tt) => { Some(row!($op $args)) };
-    (@saturating_float_to_int $op:ident $args:tt) => { Some(row!($op $args)) };
-    (@bulk_memory $op:ident $args:tt) => { Some(row!($op $args)) };
+    (@mvp $op:ident $args:tt) => { mapped!($op $args) };
+    (@sign_extension $op:ident $args:tt) => { mapped!($op $args) };
+    (@saturating_float_to_int $op:ident $args:tt) => { mapped!($op $args) };
+    (@bulk_memory $op:ident $args:tt) => { mapped!($op $args) };
     (@reference_types $op:ident $args:tt) => { row_or_rejected!($op $args) };
     // Proposals that are not enabled.
     (@gc $op:ident $args:tt) => { rejected($args) };
@@ -51,10 +56,18 @@ macro_rules! visit {
 /// `select` with several types is part of the binary format, but no version of the language accepts it.
 macro_rules! row_or_rejected {
     (TypedSelectMulti $args:tt) => { rejected($args) };
-    ($op:ident $args:tt) => { Some(row!($op $args)) };
+    ($op:ident $args:tt) => { mapped!($op $args) };
 }
 
-/// One row per operator: name, immediates, value.
+/// The row of an operator with wasmparser's immediates, which become ours first.
+macro_rules! mapped {
+    ($op:ident ($($arg:ident),*)) => {{
+        $(let $arg = Immediate::ours($arg)?;)*
+        Some(row!($op ($($arg),*)))
+    }};
+}
+
+/// One row per operator: name, immediates (ours), value.
 #[rustfmt::skip]
 macro_rules! row {
     // Control, calls.
@@ -63,18 +76,18 @@ macro_rules! row {
     (Else ()) => { Op::Control(ControlOp::Else) };
     (End ()) => { Op::Control(ControlOp::End) };
     (Return ()) => { Op::Control(ControlOp::Return) };
-    (Block ($ty:ident)) => { Op::Control(ControlOp::Block(convert::block_type($ty)?)) };
-    (Loop ($ty:ident)) => { Op::Control(ControlOp::Loop(convert::block_type($ty)?)) };
-    (If ($ty:ident)) => { Op::Control(ControlOp::If(convert::block_type($ty)?)) };
+    (Block ($ty:ident)) => { Op::Control(ControlOp::Block($ty)) };
+    (Loop ($ty:ident)) => { Op::Control(ControlOp::Loop($ty)) };
+    (If ($ty:ident)) => { Op::Control(ControlOp::If($ty)) };
     (Br ($depth:ident)) => { Op::Control(ControlOp::Br($depth)) };
     (BrIf ($depth:ident)) => { Op::Control(ControlOp::BrIf($depth)) };
-    (BrTable ($targets:ident)) => { Op::Control(ControlOp::BrTable(BrTable { inner: $targets })) };
+    (BrTable ($targets:ident)) => { Op::Control(ControlOp::BrTable($targets)) };
     (Call ($func:ident)) => { Op::Call(CallOp::Call(FuncIndex($func))) };
     (CallIndirect ($ty:ident, $table:ident)) => { Op::Call(CallOp::CallIndirect { ty: TypeIndex($ty), table: TableIndex($table) }) };
     // Parametric, variables, constants.
     (Drop ()) => { Op::Parametric(ParametricOp::Drop) };
     (Select ()) => { Op::Parametric(ParametricOp::Select) };
-    (TypedSelect ($ty:ident)) => { Op::Parametric(ParametricOp::TypedSelect(convert::val_type($ty)?)) };
+    (TypedSelect ($ty:ident)) => { Op::Parametric(ParametricOp::TypedSelect($ty)) };
     (LocalGet ($local:ident)) => { Op::Variable(VariableOp::LocalGet(LocalIndex($local))) };
     (LocalSet ($local:ident)) => { Op::Variable(VariableOp::LocalSet(LocalIndex($local))) };
     (LocalTee ($local:ident)) => { Op::Variable(VariableOp::LocalTee(LocalIndex($local))) };
@@ -82,8 +95,8 @@ macro_rules! row {
     (GlobalSet ($global:ident)) => { Op::Variable(VariableOp::GlobalSet(GlobalIndex($global))) };
     (I32Const ($value:ident)) => { Op::Const(ConstOp::I32($value)) };
     (I64Const ($value:ident)) => { Op::Const(ConstOp::I64($value)) };
-    (F32Const ($value:ident)) => { Op::Const(ConstOp::F32($value.bits())) };
-    (F64Const ($value:ident)) => { Op::Const(ConstOp::F64($value.bits())) };
+    (F32Const ($value:ident)) => { Op::Const(ConstOp::F32($value)) };
+    (F64Const ($value:ident)) => { Op::Const(ConstOp::F64($value)) };
     // Integers.
     (I32Eqz ()) => { Op::Int(Width::W32, IntOp::Eqz) };
     (I32Eq ()) => { Op::Int(Width::W32, IntOp::Compare(IntCompare::Eq)) };
@@ -224,29 +237,29 @@ macro_rules! row {
     (I64ReinterpretF64 ()) => { Op::Convert(ConvertOp::ReinterpretToInt(Width::W64)) };
     (F64ReinterpretI64 ()) => { Op::Convert(ConvertOp::ReinterpretToFloat(FloatWidth::F64)) };
     // Memory.
-    (I32Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32, convert::mem_arg($arg)?)) };
-    (I64Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64, convert::mem_arg($arg)?)) };
-    (F32Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::F32, convert::mem_arg($arg)?)) };
-    (F64Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::F64, convert::mem_arg($arg)?)) };
-    (I32Load8S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32S8, convert::mem_arg($arg)?)) };
-    (I32Load8U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32U8, convert::mem_arg($arg)?)) };
-    (I32Load16S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32S16, convert::mem_arg($arg)?)) };
-    (I32Load16U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32U16, convert::mem_arg($arg)?)) };
-    (I64Load8S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64S8, convert::mem_arg($arg)?)) };
-    (I64Load8U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64U8, convert::mem_arg($arg)?)) };
-    (I64Load16S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64S16, convert::mem_arg($arg)?)) };
-    (I64Load16U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64U16, convert::mem_arg($arg)?)) };
-    (I64Load32S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64S32, convert::mem_arg($arg)?)) };
-    (I64Load32U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64U32, convert::mem_arg($arg)?)) };
-    (I32Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I32, convert::mem_arg($arg)?)) };
-    (I64Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64, convert::mem_arg($arg)?)) };
-    (F32Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::F32, convert::mem_arg($arg)?)) };
-    (F64Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::F64, convert::mem_arg($arg)?)) };
-    (I32Store8 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I32As8, convert::mem_arg($arg)?)) };
-    (I32Store16 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I32As16, convert::mem_arg($arg)?)) };
-    (I64Store8 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64As8, convert::mem_arg($arg)?)) };
-    (I64Store16 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64As16, convert::mem_arg($arg)?)) };
-    (I64Store32 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64As32, convert::mem_arg($arg)?)) };
+    (I32Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32, $arg)) };
+    (I64Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64, $arg)) };
+    (F32Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::F32, $arg)) };
+    (F64Load ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::F64, $arg)) };
+    (I32Load8S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32S8, $arg)) };
+    (I32Load8U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32U8, $arg)) };
+    (I32Load16S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32S16, $arg)) };
+    (I32Load16U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I32U16, $arg)) };
+    (I64Load8S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64S8, $arg)) };
+    (I64Load8U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64U8, $arg)) };
+    (I64Load16S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64S16, $arg)) };
+    (I64Load16U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64U16, $arg)) };
+    (I64Load32S ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64S32, $arg)) };
+    (I64Load32U ($arg:ident)) => { Op::Memory(MemoryOp::Load(LoadOp::I64U32, $arg)) };
+    (I32Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I32, $arg)) };
+    (I64Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64, $arg)) };
+    (F32Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::F32, $arg)) };
+    (F64Store ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::F64, $arg)) };
+    (I32Store8 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I32As8, $arg)) };
+    (I32Store16 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I32As16, $arg)) };
+    (I64Store8 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64As8, $arg)) };
+    (I64Store16 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64As16, $arg)) };
+    (I64Store32 ($arg:ident)) => { Op::Memory(MemoryOp::Store(StoreOp::I64As32, $arg)) };
     (MemorySize ($mem:ident)) => { Op::Memory(MemoryOp::Size(MemoryIndex($mem))) };
     (MemoryGrow ($mem:ident)) => { Op::Memory(MemoryOp::Grow(MemoryIndex($mem))) };
     // Bulk.
@@ -263,7 +276,7 @@ macro_rules! row {
     (TableSize ($table:ident)) => { Op::Table(TableOp::Size(TableIndex($table))) };
     (TableGrow ($table:ident)) => { Op::Table(TableOp::Grow(TableIndex($table))) };
     (TableFill ($table:ident)) => { Op::Table(TableOp::Fill(TableIndex($table))) };
-    (RefNull ($heap:ident)) => { Op::Ref(RefOp::Null(convert::heap_type($heap)?)) };
+    (RefNull ($heap:ident)) => { Op::Ref(RefOp::Null($heap)) };
     (RefIsNull ()) => { Op::Ref(RefOp::IsNull) };
     (RefFunc ($func:ident)) => { Op::Ref(RefOp::Func(FuncIndex($func))) };
 }
@@ -292,3 +305,24 @@ impl FrameStack for Mapper {
         Some(FrameKind::If)
     }
 }
+
+macro_rules! define_plain {
+    ($($opcode:literal $op:ident $(($($arg:ident: $immediate:ident),*))?,)*) => {
+        /// Decodes one operator of a validated body, if its opcode and immediates are of a common form: hands it to the
+        /// sink and returns the code behind it. Else none, and the sink has seen nothing.
+        #[inline(always)]
+        pub(crate) fn plain<'a, S: OpSink<'a>>(mut code: Code<'a>, sink: &mut S) -> Option<Code<'a>> {
+            let offset = code.offset();
+            match code.byte()? {
+                $($opcode => {
+                    $($(let $arg = code.$immediate()?;)*)?
+                    sink.op(offset, row!($op ($($($arg),*)?)), code);
+                    Some(code)
+                })*
+                _ => None,
+            }
+        }
+    };
+}
+
+for_each_plain_operator!(define_plain);

@@ -1,47 +1,242 @@
 //! Walking a validated body: its operators and its declared locals.
 //!
-//! Operators are decoded again at each walk, 10 ns each: keeping them decoded would cost more memory
-//! traffic than the decoding. Nothing here can fail, because the body is validated; should decoding fail
-//! all the same, the walk ends early rather than panicking.
+//! Operators are decoded again at each walk: keeping them decoded would cost more memory traffic than the decoding.
+//! [`Code`] reads the common forms of immediates and does not check them, for they are valid. Whatever it does not know
+//! (rare operators, padded numbers where one byte is usual) is left to wasmparser, so it decides nothing about the format
+//! but what these forms mean. Nothing here can fail, because the body is validated; should decoding fail all the same,
+//! the walk ends early rather than panicking.
 
-use wasmparser::{BinaryReader, FrameStack, VisitOperator};
+#[cfg(test)]
+mod tests;
+
+use wasmparser::BinaryReader;
 
 use crate::convert;
 use crate::features;
 use crate::func::ValidatedFunc;
-use crate::map::Mapper;
-use crate::ops::Op;
-use crate::types::ValType;
+use crate::map::{Mapper, plain};
+use crate::ops::{BlockType, MemArg, Op};
+use crate::types::{HeapType, LocalIndex, MemoryIndex, RefType, TypeIndex, ValType};
+
+/// Takes operators as they are decoded.
+///
+/// Implement it with `#[inline(always)]`, and each match on the operator is made at compile time, once per opcode.
+pub trait OpSink<'a> {
+    /// Takes the operator at an offset from the start of the body, and the code behind it.
+    fn op(&mut self, offset: u32, op: Op<'a>, next: Code<'a>);
+}
+
+/// A place in a body.
+#[derive(Clone, Copy, Debug)]
+pub struct Code<'a> {
+    body: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Code<'a> {
+    /// The place in bytes from the start of the body; the size of the body at the end.
+    #[inline(always)]
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a body is at most 7,654,321 bytes"
+    )]
+    pub fn offset(self) -> u32 {
+        self.at as u32
+    }
+
+    /// Whether the next operator assigns a local: `local.set`, `local.tee`.
+    #[inline(always)]
+    #[must_use]
+    pub fn assigns_local(mut self) -> bool {
+        matches!(self.byte(), Some(0x21 | 0x22))
+    }
+
+    /// The local that the next operator assigns, if it does.
+    #[must_use]
+    pub fn assigned_local(mut self) -> Option<LocalIndex> {
+        if !self.assigns_local() {
+            return None;
+        }
+        self.byte()?;
+        self.index().map(LocalIndex)
+    }
+
+    /// Whether the next operator takes a condition from the top of the stack: `if`, `br_if`, `select`, `i32.eqz`.
+    #[inline(always)]
+    #[must_use]
+    pub fn takes_condition(mut self) -> bool {
+        matches!(self.byte(), Some(0x04 | 0x0d | 0x1b | 0x1c | 0x45))
+    }
+
+    #[inline(always)]
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let byte = *self.body.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// An index or label.
+    #[inline(always)]
+    pub(crate) fn index(&mut self) -> Option<u32> {
+        let byte = self.byte()?;
+        if byte < 0x80 {
+            return Some(byte.into());
+        }
+        u32::try_from(self.number()?.0).ok()
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "validated: an i32, whatever bits of it were sent"
+    )]
+    pub(crate) fn int32(&mut self) -> Option<i32> {
+        self.int64().map(|value| value as i32)
+    }
+
+    #[inline(always)]
+    pub(crate) fn int64(&mut self) -> Option<i64> {
+        let byte = self.byte()?;
+        if byte < 0x80 {
+            return Some(i64::from(byte.cast_signed() << 1 >> 1));
+        }
+        let (value, bits) = self.number()?;
+        let unused = 64_u32.saturating_sub(bits);
+        Some(value.cast_signed() << unused >> unused)
+    }
+
+    #[inline(always)]
+    pub(crate) fn bits32(&mut self) -> Option<u32> {
+        let (bytes, _) = self.body.get(self.at..)?.split_first_chunk()?;
+        self.at += bytes.len();
+        Some(u32::from_le_bytes(*bytes))
+    }
+
+    #[inline(always)]
+    pub(crate) fn bits64(&mut self) -> Option<u64> {
+        let (bytes, _) = self.body.get(self.at..)?.split_first_chunk()?;
+        self.at += bytes.len();
+        Some(u64::from_le_bytes(*bytes))
+    }
+
+    /// The immediate of a load or store of memory 0: alignment, offset.
+    #[inline(always)]
+    pub(crate) fn mem_arg(&mut self) -> Option<MemArg> {
+        if self.byte()? >= 0x40 {
+            return None;
+        }
+        Some(MemArg {
+            offset: self.index()?.into(),
+            memory: MemoryIndex(0),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn block_type(&mut self) -> Option<BlockType> {
+        match self.byte()? {
+            0x40 => Some(BlockType::Empty),
+            byte @ ..0x40 => Some(BlockType::Func(TypeIndex(byte.into()))),
+            byte => val_type(byte).map(BlockType::Value),
+        }
+    }
+
+    /// A number of several bytes, the first of which was read: its bits, and how many were sent.
+    #[inline(always)]
+    fn number(&mut self) -> Option<(u64, u32)> {
+        let (value, len) = long(self.body.get(self.at - 1..)?);
+        if len == 0 {
+            return None;
+        }
+        self.at += len - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 10 bytes")]
+        Some((value, 7 * len as u32))
+    }
+
+    /// Decodes an operator with wasmparser; the place is then behind it.
+    #[cold]
+    #[inline(never)]
+    fn rare(&mut self) -> Option<Op<'a>> {
+        let mut reader =
+            BinaryReader::new_features(self.body.get(self.at..)?, 0, features::ENABLED);
+        let op = reader.visit_operator(&mut Mapper).ok()??;
+        self.at += reader.current_position();
+        Some(op)
+    }
+}
+
+/// A number in LEB128 at the start of some bytes, its bits zero-extended, and its length, or 0 if it does not end.
+#[inline(never)]
+fn long(bytes: &[u8]) -> (u64, usize) {
+    let mut value = 0;
+    for (i, &byte) in bytes.iter().take(10).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte < 0x80 {
+            return (value, i + 1);
+        }
+    }
+    (0, 0)
+}
+
+/// A type of one byte.
+#[inline(always)]
+fn val_type(byte: u8) -> Option<ValType> {
+    let reference = |heap| {
+        let nullable = true;
+        ValType::Ref(RefType { nullable, heap })
+    };
+    match byte {
+        0x7f => Some(ValType::I32),
+        0x7e => Some(ValType::I64),
+        0x7d => Some(ValType::F32),
+        0x7c => Some(ValType::F64),
+        0x70 => Some(reference(HeapType::Func)),
+        0x6f => Some(reference(HeapType::Extern)),
+        _ => None,
+    }
+}
 
 /// The operators of a body in order, each with its offset in bytes from the start of the body.
 ///
 /// The last one is the `end` of the body.
 #[derive(Clone, Debug)]
 pub struct OpReader<'a> {
-    reader: BinaryReader<'a>,
-}
-
-impl OpReader<'_> {
-    /// Offset of the next operator from the start of the body, in bytes; the size of the body at the end.
-    #[inline]
-    #[must_use]
-    pub fn offset(&self) -> u32 {
-        position(&self.reader)
-    }
+    next: Code<'a>,
 }
 
 impl<'a> OpReader<'a> {
-    /// Decodes the next operator for the visitor that is made for its offset. False at the end.
+    /// The next operator's place.
     #[inline(always)]
-    pub(crate) fn visit<V>(&mut self, visitor: impl FnOnce(u32) -> V) -> bool
-    where
-        V: VisitOperator<'a> + FrameStack,
-    {
-        if self.reader.eof() {
-            return false;
+    #[must_use]
+    pub fn next_code(&self) -> Code<'a> {
+        self.next
+    }
+
+    /// Decodes the next operator for the sink. False at the end.
+    #[inline(always)]
+    pub fn visit<S: OpSink<'a>>(&mut self, sink: &mut S) -> bool {
+        match plain(self.next, sink) {
+            Some(next) => {
+                self.next = next;
+                true
+            }
+            None => self.visit_rare(sink),
         }
-        let mut visitor = visitor(position(&self.reader));
-        self.reader.visit_operator(&mut visitor).is_ok()
+    }
+
+    #[inline(never)]
+    fn visit_rare<S: OpSink<'a>>(&mut self, sink: &mut S) -> bool {
+        let offset = self.next.offset();
+        match self.next.rare() {
+            Some(op) => {
+                sink.op(offset, op, self.next);
+                true
+            }
+            None => {
+                self.next.at = self.next.body.len();
+                false
+            }
+        }
     }
 }
 
@@ -50,24 +245,26 @@ impl<'a> Iterator for OpReader<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(u32, Op<'a>)> {
-        if self.reader.eof() {
-            return None;
-        }
-        let offset = position(&self.reader);
-        match self.reader.visit_operator(&mut Mapper) {
-            Ok(Some(op)) => Some((offset, op)),
-            Ok(None) | Err(_) => {
-                self.reader = empty();
-                None
-            }
-        }
+        let mut sink = Keep(None);
+        self.visit(&mut sink);
+        sink.0
+    }
+}
+
+/// Keeps the operator.
+struct Keep<'a>(Option<(u32, Op<'a>)>);
+
+impl<'a> OpSink<'a> for Keep<'a> {
+    #[inline(always)]
+    fn op(&mut self, offset: u32, op: Op<'a>, _next: Code<'a>) {
+        self.0 = Some((offset, op));
     }
 }
 
 /// Declared locals of a body as runs: how many, of which type. Parameters are not among them.
 #[derive(Clone, Debug)]
 pub struct Locals<'a> {
-    reader: BinaryReader<'a>,
+    next: Code<'a>,
     runs: u32,
 }
 
@@ -76,8 +273,16 @@ impl Iterator for Locals<'_> {
 
     fn next(&mut self) -> Option<(u32, ValType)> {
         self.runs = self.runs.checked_sub(1)?;
-        let count = self.reader.read_var_u32().ok()?;
-        let ty = self.reader.read::<wasmparser::ValType>().ok()?;
+        let count = self.next.index()?;
+        let mut rest = self.next;
+        if let Some(ty) = val_type(rest.byte()?) {
+            self.next = rest;
+            return Some((count, ty));
+        }
+        let rest = self.next.body.get(self.next.at..)?;
+        let mut reader = BinaryReader::new_features(rest, 0, features::ENABLED);
+        let ty = reader.read::<wasmparser::ValType>().ok()?;
+        self.next.at += reader.current_position();
         Some((count, convert::val_type(ty)?))
     }
 }
@@ -88,29 +293,17 @@ impl<'a> ValidatedFunc<'a> {
     pub fn ops(&self) -> OpReader<'a> {
         let mut locals = self.locals();
         while locals.next().is_some() {}
-        OpReader {
-            reader: locals.reader,
-        }
+        OpReader { next: locals.next }
     }
 
     /// Declared locals, after the parameters, as runs of a count and a type.
     #[must_use]
     pub fn locals(&self) -> Locals<'a> {
-        let mut reader = BinaryReader::new_features(self.body, 0, features::ENABLED);
-        let runs = reader.read_var_u32().unwrap_or(0);
-        Locals { reader, runs }
+        let mut next = Code {
+            body: self.body,
+            at: 0,
+        };
+        let runs = next.index().unwrap_or(0);
+        Locals { next, runs }
     }
-}
-
-fn empty<'a>() -> BinaryReader<'a> {
-    BinaryReader::new_features(&[], 0, features::ENABLED)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a body is at most 7,654,321 bytes"
-)]
-#[inline]
-fn position(reader: &BinaryReader<'_>) -> u32 {
-    reader.current_position() as u32
 }

@@ -5,6 +5,7 @@ use upshift_abi::Libcall;
 use upshift_module::ops::BulkOp;
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn bulk(&mut self, op: BulkOp) {
         match op {
             BulkOp::MemoryInit { data, memory } => {

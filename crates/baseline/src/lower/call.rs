@@ -35,6 +35,7 @@ enum Callee {
 const RESULT_BYTES: u32 = 16;
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn call(&mut self, op: CallOp) {
         match op {
             CallOp::Call(func) => {

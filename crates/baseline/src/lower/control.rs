@@ -13,6 +13,7 @@ use upshift_module::ops::{BlockType, BrTable, ControlOp, Width};
 const TABLE_TARGETS_MIN: u32 = 4;
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn control(&mut self, op: ControlOp<'_>) {
         match op {
             ControlOp::Unreachable => {

@@ -9,6 +9,7 @@ use crate::state::value::Ty;
 use upshift_module::ops::{ConvertOp, FloatWidth, Width};
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn convert(&mut self, op: ConvertOp) {
         match op {
             ConvertOp::Wrap => self.wrap(),

@@ -7,6 +7,7 @@ use crate::state::value::Ty;
 use upshift_module::ops::{FloatBinary, FloatCompare, FloatOp, FloatUnary, FloatWidth};
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn float(&mut self, width: FloatWidth, op: FloatOp) {
         match op {
             FloatOp::Unary(op) => self.float_unary(width, op),

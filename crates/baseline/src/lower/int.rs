@@ -10,6 +10,7 @@ use upshift_abi::TrapCode;
 use upshift_module::ops::{IntBinary, IntCompare, IntOp, IntUnary, Width};
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn int(&mut self, width: Width, op: IntOp) {
         match op {
             IntOp::Unary(op) => self.int_unary(width, op),
@@ -360,7 +361,10 @@ impl Lower<'_> {
                 self.s.asm.set_cond(cond, home);
                 self.push_reg(Ty::I32, home);
             }
-            None => self.s.stack.push_flags(cond),
+            None => {
+                self.s.stack.push_flags(cond);
+                self.compared = true;
+            }
         }
     }
 

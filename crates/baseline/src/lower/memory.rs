@@ -19,6 +19,7 @@ use upshift_module::ops::{LoadOp, MemArg, MemoryOp, StoreOp, Width};
 const PAGE_SHIFT: i8 = 16;
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn memory(&mut self, op: MemoryOp) {
         match op {
             MemoryOp::Load(op, arg) => self.load(op, arg),

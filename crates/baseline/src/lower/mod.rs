@@ -37,8 +37,8 @@ use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
     MemoryStyle, SignatureLayout, StackMap, Tier,
 };
-use upshift_module::ops::{ControlOp, IntOp, ParametricOp, VariableOp, Width};
-use upshift_module::{FuncFacts, ModuleEnv, Op, Uses, ValidatedFunc};
+use upshift_module::ops::{ControlOp, MemoryOp, VariableOp};
+use upshift_module::{Code, FuncFacts, ModuleEnv, Op, OpSink, Uses, ValidatedFunc};
 
 /// Most entries of stack maps per function: a bound on what a body full of references can cost.
 const MAP_SLOTS_MAX: usize = 1 << 22;
@@ -88,8 +88,11 @@ pub(crate) struct Lower<'a> {
     sig: &'a SignatureLayout,
     // Working state.
     s: Scratch,
-    /// The next operator assigns this local, whose home a result may be computed into.
+    /// The next operator assigns this local, whose home a result may be computed into. Only while an operator is compiled
+    /// that is followed by such an assignment, which ends it.
     hint: Option<u16>,
+    /// The operator has left a comparison in the flags.
+    compared: bool,
     reachable: bool,
     /// Blocks opened in unreachable code.
     skipped: u32,
@@ -133,6 +136,7 @@ impl<'a> Lower<'a> {
             sig: &env.signatures[ty.0 as usize],
             s,
             hint: None,
+            compared: false,
             reachable: true,
             skipped: 0,
             loops_seen: 0,
@@ -198,88 +202,46 @@ impl<'a> Lower<'a> {
             .saturating_mul(CODE_BYTES_PER_BODY_BYTE)
             .saturating_add(CODE_BYTES_FREE)
             .min(CODE_BYTES_MAX);
+        let body_offset = self.func.body_offset();
         let mut ops = self.func.ops();
-        let mut current = ops.next();
-        while let Some((offset, op)) = current {
-            let next = ops.next();
-            self.s.asm.wasm_offset = self.func.body_offset() + offset;
+        loop {
+            self.s.asm.wasm_offset = body_offset + ops.next_code().offset();
             if self.reachable {
-                self.hint = next.as_ref().and_then(|(_, next)| self.hint_of(next));
-                self.operator(op);
-                self.end_operator();
+                if !ops.visit(self) {
+                    return true;
+                }
+                self.end_operator(ops.next_code());
                 if self.s.asm.offset() > most {
                     return false;
                 }
-            } else {
-                self.skip(&op);
+            } else if !ops.visit(&mut Unreachable(self)) {
+                return true;
             }
-            current = next;
-        }
-        true
-    }
-
-    /// The local with a home that an operator assigns first thing.
-    fn hint_of(&self, op: &Op<'_>) -> Option<u16> {
-        let (Op::Variable(VariableOp::LocalSet(local)) | Op::Variable(VariableOp::LocalTee(local))) =
-            op
-        else {
-            return None;
-        };
-        let local = u16::try_from(local.0).ok()?;
-        self.s.locals[usize::from(local)].home().map(|_| local)
-    }
-
-    /// In unreachable code only the structure matters.
-    fn skip(&mut self, op: &Op<'_>) {
-        let Op::Control(op) = op else {
-            return;
-        };
-        match op {
-            ControlOp::Block(_) | ControlOp::If(_) => self.skipped += 1,
-            ControlOp::Loop(_) => {
-                self.skipped += 1;
-                self.loops_seen += 1;
-            }
-            ControlOp::Else if self.skipped == 0 => self.op_else(),
-            ControlOp::End if self.skipped == 0 => self.op_end(),
-            ControlOp::End => self.skipped -= 1,
-            ControlOp::Else
-            | ControlOp::Unreachable
-            | ControlOp::Nop
-            | ControlOp::Br(_)
-            | ControlOp::BrIf(_)
-            | ControlOp::BrTable(_)
-            | ControlOp::Return => {}
         }
     }
 
-    fn operator(&mut self, op: Op<'_>) {
-        if !takes_flags(&op) {
-            self.settle_flags();
-        }
-        match op {
-            Op::Control(op) => self.control(op),
-            Op::Call(op) => self.call(op),
-            Op::Parametric(op) => self.parametric(op),
-            Op::Variable(op) => self.variable(op),
-            Op::Const(op) => self.constant(op),
-            Op::Int(width, op) => self.int(width, op),
-            Op::Float(width, op) => self.float(width, op),
-            Op::Convert(op) => self.convert(op),
-            Op::Memory(op) => self.memory(op),
-            Op::Bulk(op) => self.bulk(op),
-            Op::Table(op) => self.table(op),
-            Op::Ref(op) => self.reference(op),
-        }
-    }
-
-    fn end_operator(&mut self) {
+    /// Ends an operator; `next` is the code behind it.
+    #[inline(always)]
+    fn end_operator(&mut self, next: Code<'_>) {
         self.s.regs.pinned = crate::isa::RegSet::EMPTY;
         self.s.asm.flags_live = false;
+        if std::mem::take(&mut self.compared) && !next.takes_condition() {
+            self.settle_flags();
+        }
         self.check_registers();
     }
 
-    /// If the top operand is a pending comparison, puts it into a register.
+    /// Notes the local with a home that the next operator assigns.
+    #[inline(never)]
+    fn note_hint(&mut self, next: Code<'_>) {
+        self.hint = next
+            .assigned_local()
+            .and_then(|local| u16::try_from(local.0).ok())
+            .filter(|&local| self.s.locals[usize::from(local)].home().is_some());
+    }
+
+    /// The comparison on top goes into a register.
+    #[inline(never)]
     fn settle_flags(&mut self) {
         let Some(top) = self.s.stack.len().checked_sub(1) else {
             return;
@@ -307,23 +269,93 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// Whether the operator can use a comparison that is still in the flags.
-fn takes_flags(op: &Op<'_>) -> bool {
+impl<'b> OpSink<'b> for Lower<'_> {
+    /// Inlined for each opcode, so that it comes down to the call of what the opcode needs.
+    #[inline(always)]
+    fn op(&mut self, _offset: u32, op: Op<'b>, next: Code<'b>) {
+        if assigns_local(&op) {
+            self.hint = None;
+        } else if computes(&op) && next.assigns_local() {
+            self.note_hint(next);
+        }
+        match op {
+            Op::Control(op) => self.control(op),
+            Op::Call(op) => self.call(op),
+            Op::Parametric(op) => self.parametric(op),
+            Op::Variable(op) => self.variable(op),
+            Op::Const(op) => self.constant(op),
+            Op::Int(width, op) => self.int(width, op),
+            Op::Float(width, op) => self.float(width, op),
+            Op::Convert(op) => self.convert(op),
+            Op::Memory(op) => self.memory(op),
+            Op::Bulk(op) => self.bulk(op),
+            Op::Table(op) => self.table(op),
+            Op::Ref(op) => self.reference(op),
+        }
+    }
+}
+
+/// Takes operators of unreachable code, where only the structure matters.
+struct Unreachable<'l, 'a>(&'l mut Lower<'a>);
+
+impl<'b> OpSink<'b> for Unreachable<'_, '_> {
+    #[inline(always)]
+    fn op(&mut self, _offset: u32, op: Op<'b>, _next: Code<'b>) {
+        let Op::Control(op) = op else {
+            return;
+        };
+        let Self(lower) = self;
+        match op {
+            ControlOp::Block(_) | ControlOp::If(_) => lower.skipped += 1,
+            ControlOp::Loop(_) => {
+                lower.skipped += 1;
+                lower.loops_seen += 1;
+            }
+            ControlOp::Else if lower.skipped == 0 => lower.op_else(),
+            ControlOp::End if lower.skipped == 0 => lower.op_end(),
+            ControlOp::End => lower.skipped -= 1,
+            ControlOp::Else
+            | ControlOp::Unreachable
+            | ControlOp::Nop
+            | ControlOp::Br(_)
+            | ControlOp::BrIf(_)
+            | ControlOp::BrTable(_)
+            | ControlOp::Return => {}
+        }
+    }
+}
+
+/// Whether the operator is one of those that a hint is about.
+#[inline(always)]
+fn assigns_local(op: &Op<'_>) -> bool {
+    matches!(
+        op,
+        Op::Variable(VariableOp::LocalSet(_) | VariableOp::LocalTee(_))
+    )
+}
+
+/// Whether the operator may make a new value, which could go straight to a home.
+#[inline(always)]
+fn computes(op: &Op<'_>) -> bool {
     match op {
-        Op::Control(ControlOp::BrIf(_) | ControlOp::If(_))
-        | Op::Parametric(ParametricOp::Select | ParametricOp::TypedSelect(_))
-        | Op::Int(Width::W32, IntOp::Eqz) => true,
-        Op::Control(_)
-        | Op::Call(_)
+        Op::Call(_)
         | Op::Parametric(_)
-        | Op::Variable(_)
-        | Op::Const(_)
+        | Op::Variable(VariableOp::GlobalGet(_))
         | Op::Int(..)
         | Op::Float(..)
         | Op::Convert(_)
-        | Op::Memory(_)
-        | Op::Bulk(_)
+        | Op::Memory(MemoryOp::Load(..) | MemoryOp::Size(_) | MemoryOp::Grow(_))
         | Op::Table(_)
-        | Op::Ref(_) => false,
+        | Op::Ref(_) => true,
+        Op::Control(_)
+        | Op::Variable(
+            VariableOp::LocalGet(_)
+            | VariableOp::LocalSet(_)
+            | VariableOp::LocalTee(_)
+            | VariableOp::GlobalSet(_),
+        )
+        | Op::Const(_)
+        | Op::Memory(MemoryOp::Store(..))
+        | Op::Bulk(_) => false,
     }
 }

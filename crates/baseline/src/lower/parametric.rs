@@ -7,6 +7,7 @@ use crate::state::value::Ty;
 use upshift_module::ops::{ParametricOp, Width};
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn parametric(&mut self, op: ParametricOp) {
         match op {
             ParametricOp::Drop => {

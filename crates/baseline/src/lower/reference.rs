@@ -8,6 +8,7 @@ use upshift_abi::Libcall;
 use upshift_module::ops::{RefOp, Width};
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn reference(&mut self, op: RefOp) {
         match op {
             RefOp::Null(heap) => self.push_const(Ty::of_heap(heap), 0),

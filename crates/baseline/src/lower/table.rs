@@ -11,6 +11,7 @@ use upshift_module::TableIndex;
 use upshift_module::ops::TableOp;
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn table(&mut self, op: TableOp) {
         match op {
             TableOp::Get(table) => {

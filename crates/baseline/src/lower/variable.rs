@@ -11,6 +11,7 @@ use upshift_module::ops::{ConstOp, VariableOp};
 use upshift_module::{ConstInst, GlobalIndex, LocalIndex};
 
 impl Lower<'_> {
+    #[inline(always)]
     pub(super) fn variable(&mut self, op: VariableOp) {
         match op {
             VariableOp::LocalGet(local) => self.local_get(local),
@@ -28,6 +29,7 @@ impl Lower<'_> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn constant(&mut self, op: ConstOp) {
         match op {
             ConstOp::I32(value) => self.push_const(Ty::I32, u64::from(value.cast_unsigned())),

@@ -20,13 +20,11 @@ mod tests;
 
 use std::mem;
 
-use wasmparser::{FrameKind, FrameStack, VisitOperator};
-
 use crate::env::ModuleEnv;
 use crate::facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Uses};
 use crate::func::ValidatedFunc;
-use crate::map::Mapper;
 use crate::ops::{BlockType, CallOp, ControlOp, Op, ParametricOp, VariableOp};
+use crate::reader::{Code, OpSink};
 use crate::types::{GlobalIndex, LocalIndex, TypeIndex, ValType};
 
 /// Weight of a use grows by this factor per loop level.
@@ -68,10 +66,7 @@ impl FactGatherer {
         }
         walk.start();
         let mut ops = func.ops();
-        while ops.visit(|offset| Visitor {
-            walk: &mut walk,
-            offset,
-        }) {}
+        while ops.visit(&mut walk) {}
         walk.finish();
         &self.facts
     }
@@ -174,34 +169,12 @@ impl<'a> Walk<'a> {
         self.uses.insert(uses.copied().unwrap_or_default());
     }
 
-    /// Notes one operator. `offset` is from the start of the body.
     #[inline(always)]
-    fn op(&mut self, offset: u32, op: &Op<'_>) {
-        self.facts.operator_count += 1;
-        self.uses.insert(Uses::of(op));
-        match op {
-            Op::Control(op) => self.control(offset, op),
-            Op::Call(op) => self.call(op),
-            Op::Parametric(ParametricOp::TypedSelect(ty)) => self.value_type(*ty),
-            Op::Variable(op) => self.variable(*op),
-            Op::Parametric(ParametricOp::Drop | ParametricOp::Select)
-            | Op::Const(_)
-            | Op::Int(_, _)
-            | Op::Float(_, _)
-            | Op::Convert(_)
-            | Op::Memory(_)
-            | Op::Bulk(_)
-            | Op::Table(_)
-            | Op::Ref(_) => {}
-        }
-    }
-
-    #[inline(always)]
-    fn control(&mut self, offset: u32, op: &ControlOp<'_>) {
+    fn control(&mut self, offset: u32, op: &ControlOp<'_>, next: Code<'_>) {
         match op {
             ControlOp::Block(ty) | ControlOp::If(ty) => self.open_block(*ty, NO_LOOP),
             ControlOp::Loop(ty) => self.open_loop(offset, *ty),
-            ControlOp::End => self.close_block(offset + 1),
+            ControlOp::End => self.close_block(next.offset()),
             ControlOp::Else
             | ControlOp::Br(_)
             | ControlOp::BrIf(_)
@@ -291,11 +264,11 @@ impl<'a> Walk<'a> {
         self.weight = 1 << (WEIGHT_PER_LEVEL_LOG2 * depth.min(LEVELS_MAX));
     }
 
-    fn call(&mut self, op: &CallOp) {
+    fn call(&mut self, op: CallOp) {
         self.facts.call_count += 1;
         match op {
             CallOp::Call(func) => self.func_type(self.env.funcs[func.0 as usize]),
-            CallOp::CallIndirect { ty, .. } => self.func_type(*ty),
+            CallOp::CallIndirect { ty, .. } => self.func_type(ty),
         }
     }
 
@@ -362,35 +335,27 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Hands each operator to the walk as soon as it is decoded, so that each match on it is made at compile time.
-struct Visitor<'w, 'a> {
-    walk: &'w mut Walk<'a>,
-    offset: u32,
-}
-
-macro_rules! define_visits {
-    ($( @$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        $(
-            #[inline(always)]
-            fn $visit(&mut self $($(, $arg: $argty)*)?) {
-                if let Some(op) = Mapper.$visit($($($arg),*)?) {
-                    self.walk.op(self.offset, &op);
-                }
-            }
-        )*
-    };
-}
-
-impl<'a> VisitOperator<'a> for Visitor<'_, '_> {
-    type Output = ();
-
-    wasmparser::for_each_visit_operator!(define_visits);
-}
-
-impl FrameStack for Visitor<'_, '_> {
+impl<'b> OpSink<'b> for Walk<'_> {
+    /// Inlined, so that most operators cost nothing but their decoding.
     #[inline(always)]
-    fn current_frame(&self) -> Option<FrameKind> {
-        Mapper.current_frame()
+    fn op(&mut self, offset: u32, op: Op<'b>, next: Code<'b>) {
+        self.facts.operator_count += 1;
+        self.uses.insert(Uses::of(&op));
+        match op {
+            Op::Control(op) => self.control(offset, &op, next),
+            Op::Call(op) => self.call(op),
+            Op::Parametric(ParametricOp::TypedSelect(ty)) => self.value_type(ty),
+            Op::Variable(op) => self.variable(op),
+            Op::Parametric(ParametricOp::Drop | ParametricOp::Select)
+            | Op::Const(_)
+            | Op::Int(_, _)
+            | Op::Float(_, _)
+            | Op::Convert(_)
+            | Op::Memory(_)
+            | Op::Bulk(_)
+            | Op::Table(_)
+            | Op::Ref(_) => {}
+        }
     }
 }
 
