@@ -311,8 +311,11 @@ macro_rules! define_plain {
         /// Decodes one operator of a validated body, if its opcode and immediates are of a common form: hands it to the
         /// sink and returns the code behind it. Else none, and the sink has seen nothing.
         #[inline(always)]
-        pub(crate) fn plain<'a, S: OpSink<'a>>(mut code: Code<'a>, sink: &mut S) -> Option<Code<'a>> {
-            let offset = code.offset();
+        pub(crate) fn plain<'a, S: OpSink<'a>>(
+            mut code: Code<'a>,
+            offset: u32,
+            sink: &mut S,
+        ) -> Option<Code<'a>> {
             match code.byte()? {
                 $($opcode => {
                     $($(let $arg = code.$immediate()?;)*)?

@@ -26,23 +26,21 @@ pub trait OpSink<'a> {
     fn op(&mut self, offset: u32, op: Op<'a>, next: Code<'a>);
 }
 
-/// A place in a body.
+/// The code of a body from some place on. Two words, so that it travels in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Code<'a> {
-    body: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Code<'a> {
-    /// The place in bytes from the start of the body; the size of the body at the end.
+    /// Bytes to the end of the body.
     #[inline(always)]
-    #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a body is at most 7,654,321 bytes"
     )]
-    pub fn offset(self) -> u32 {
-        self.at as u32
+    fn len(self) -> u32 {
+        self.rest.len() as u32
     }
 
     /// Whether the next operator assigns a local: `local.set`, `local.tee`.
@@ -71,16 +69,17 @@ impl<'a> Code<'a> {
 
     #[inline(always)]
     pub(crate) fn byte(&mut self) -> Option<u8> {
-        let byte = *self.body.get(self.at)?;
-        self.at += 1;
+        let (&byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
         Some(byte)
     }
 
     /// An index or label.
     #[inline(always)]
     pub(crate) fn index(&mut self) -> Option<u32> {
-        let byte = self.byte()?;
+        let (&byte, rest) = self.rest.split_first()?;
         if byte < 0x80 {
+            self.rest = rest;
             return Some(byte.into());
         }
         u32::try_from(self.number()?.0).ok()
@@ -97,8 +96,9 @@ impl<'a> Code<'a> {
 
     #[inline(always)]
     pub(crate) fn int64(&mut self) -> Option<i64> {
-        let byte = self.byte()?;
+        let (&byte, rest) = self.rest.split_first()?;
         if byte < 0x80 {
+            self.rest = rest;
             return Some(i64::from(byte.cast_signed() << 1 >> 1));
         }
         let (value, bits) = self.number()?;
@@ -108,15 +108,15 @@ impl<'a> Code<'a> {
 
     #[inline(always)]
     pub(crate) fn bits32(&mut self) -> Option<u32> {
-        let (bytes, _) = self.body.get(self.at..)?.split_first_chunk()?;
-        self.at += bytes.len();
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
         Some(u32::from_le_bytes(*bytes))
     }
 
     #[inline(always)]
     pub(crate) fn bits64(&mut self) -> Option<u64> {
-        let (bytes, _) = self.body.get(self.at..)?.split_first_chunk()?;
-        self.at += bytes.len();
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
         Some(u64::from_le_bytes(*bytes))
     }
 
@@ -141,26 +141,35 @@ impl<'a> Code<'a> {
         }
     }
 
-    /// A number of several bytes, the first of which was read: its bits, and how many were sent.
+    /// A number of several bytes: its bits, and how many were sent.
     #[inline(always)]
     fn number(&mut self) -> Option<(u64, u32)> {
-        let (value, len) = long(self.body.get(self.at - 1..)?);
+        let (value, len) = long(self.rest);
         if len == 0 {
             return None;
         }
-        self.at += len - 1;
+        self.rest = self.rest.get(len..)?;
         #[expect(clippy::cast_possible_truncation, reason = "at most 10 bytes")]
         Some((value, 7 * len as u32))
     }
 
-    /// Decodes an operator with wasmparser; the place is then behind it.
+    /// A type, which wasmparser decodes.
+    #[cold]
+    #[inline(never)]
+    fn rare_type(&mut self) -> Option<ValType> {
+        let mut reader = BinaryReader::new_features(self.rest, 0, features::ENABLED);
+        let ty = reader.read().ok()?;
+        self.rest = self.rest.get(reader.current_position()..)?;
+        convert::val_type(ty)
+    }
+
+    /// An operator, which wasmparser decodes.
     #[cold]
     #[inline(never)]
     fn rare(&mut self) -> Option<Op<'a>> {
-        let mut reader =
-            BinaryReader::new_features(self.body.get(self.at..)?, 0, features::ENABLED);
+        let mut reader = BinaryReader::new_features(self.rest, 0, features::ENABLED);
         let op = reader.visit_operator(&mut Mapper).ok()??;
-        self.at += reader.current_position();
+        self.rest = self.rest.get(reader.current_position()..)?;
         Some(op)
     }
 }
@@ -202,10 +211,18 @@ fn val_type(byte: u8) -> Option<ValType> {
 #[derive(Clone, Debug)]
 pub struct OpReader<'a> {
     next: Code<'a>,
+    body_bytes: u32,
 }
 
 impl<'a> OpReader<'a> {
-    /// The next operator's place.
+    /// Offset of the next operator from the start of the body, in bytes; the size of the body at the end.
+    #[inline(always)]
+    #[must_use]
+    pub fn offset(&self) -> u32 {
+        self.body_bytes - self.next.len()
+    }
+
+    /// The code from the next operator on.
     #[inline(always)]
     #[must_use]
     pub fn next_code(&self) -> Code<'a> {
@@ -215,29 +232,27 @@ impl<'a> OpReader<'a> {
     /// Decodes the next operator for the sink. False at the end.
     #[inline(always)]
     pub fn visit<S: OpSink<'a>>(&mut self, sink: &mut S) -> bool {
-        match plain(self.next, sink) {
-            Some(next) => {
-                self.next = next;
-                true
-            }
-            None => self.visit_rare(sink),
+        let offset = self.offset();
+        if let Some(next) = plain(self.next, offset, sink) {
+            self.next = next;
+            return true;
         }
+        if let Some(next) = visit_rare(self.next, offset, sink) {
+            self.next = next;
+            return true;
+        }
+        self.next = Code { rest: &[] };
+        false
     }
+}
 
-    #[inline(never)]
-    fn visit_rare<S: OpSink<'a>>(&mut self, sink: &mut S) -> bool {
-        let offset = self.next.offset();
-        match self.next.rare() {
-            Some(op) => {
-                sink.op(offset, op, self.next);
-                true
-            }
-            None => {
-                self.next.at = self.next.body.len();
-                false
-            }
-        }
-    }
+/// Decodes an operator that is not plain for the sink; the code behind it, or none at the end.
+#[inline(never)]
+fn visit_rare<'a, S: OpSink<'a>>(code: Code<'a>, offset: u32, sink: &mut S) -> Option<Code<'a>> {
+    let mut next = code;
+    let op = next.rare()?;
+    sink.op(offset, op, next);
+    Some(next)
 }
 
 impl<'a> Iterator for OpReader<'a> {
@@ -271,19 +286,17 @@ pub struct Locals<'a> {
 impl Iterator for Locals<'_> {
     type Item = (u32, ValType);
 
+    #[inline]
     fn next(&mut self) -> Option<(u32, ValType)> {
         self.runs = self.runs.checked_sub(1)?;
         let count = self.next.index()?;
-        let mut rest = self.next;
-        if let Some(ty) = val_type(rest.byte()?) {
-            self.next = rest;
+        if let Some((&byte, rest)) = self.next.rest.split_first()
+            && let Some(ty) = val_type(byte)
+        {
+            self.next = Code { rest };
             return Some((count, ty));
         }
-        let rest = self.next.body.get(self.next.at..)?;
-        let mut reader = BinaryReader::new_features(rest, 0, features::ENABLED);
-        let ty = reader.read::<wasmparser::ValType>().ok()?;
-        self.next.at += reader.current_position();
-        Some((count, convert::val_type(ty)?))
+        Some((count, self.next.rare_type()?))
     }
 }
 
@@ -293,16 +306,16 @@ impl<'a> ValidatedFunc<'a> {
     pub fn ops(&self) -> OpReader<'a> {
         let mut locals = self.locals();
         while locals.next().is_some() {}
-        OpReader { next: locals.next }
+        OpReader {
+            next: locals.next,
+            body_bytes: self.body_bytes(),
+        }
     }
 
     /// Declared locals, after the parameters, as runs of a count and a type.
     #[must_use]
     pub fn locals(&self) -> Locals<'a> {
-        let mut next = Code {
-            body: self.body,
-            at: 0,
-        };
+        let mut next = Code { rest: self.body };
         let runs = next.index().unwrap_or(0);
         Locals { next, runs }
     }

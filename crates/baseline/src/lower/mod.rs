@@ -109,6 +109,7 @@ pub(crate) struct Lower<'a> {
 }
 
 impl<'a> Lower<'a> {
+    #[inline(always)]
     pub(crate) fn new(
         (func, facts): (ValidatedFunc<'a>, &'a FuncFacts),
         env: &'a CompileEnv<'a>,
@@ -149,6 +150,7 @@ impl<'a> Lower<'a> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn into_scratch(self) -> Scratch {
         self.s
     }
@@ -205,7 +207,7 @@ impl<'a> Lower<'a> {
         let body_offset = self.func.body_offset();
         let mut ops = self.func.ops();
         loop {
-            self.s.asm.wasm_offset = body_offset + ops.next_code().offset();
+            self.s.asm.wasm_offset = body_offset + ops.offset();
             if self.reachable {
                 if !ops.visit(self) {
                     return true;

@@ -170,11 +170,11 @@ impl<'a> Walk<'a> {
     }
 
     #[inline(always)]
-    fn control(&mut self, offset: u32, op: &ControlOp<'_>, next: Code<'_>) {
+    fn control(&mut self, offset: u32, op: &ControlOp<'_>) {
         match op {
             ControlOp::Block(ty) | ControlOp::If(ty) => self.open_block(*ty, NO_LOOP),
             ControlOp::Loop(ty) => self.open_loop(offset, *ty),
-            ControlOp::End => self.close_block(next.offset()),
+            ControlOp::End => self.close_block(offset + 1),
             ControlOp::Else
             | ControlOp::Br(_)
             | ControlOp::BrIf(_)
@@ -338,11 +338,11 @@ impl<'a> Walk<'a> {
 impl<'b> OpSink<'b> for Walk<'_> {
     /// Inlined, so that most operators cost nothing but their decoding.
     #[inline(always)]
-    fn op(&mut self, offset: u32, op: Op<'b>, next: Code<'b>) {
+    fn op(&mut self, offset: u32, op: Op<'b>, _next: Code<'b>) {
         self.facts.operator_count += 1;
         self.uses.insert(Uses::of(&op));
         match op {
-            Op::Control(op) => self.control(offset, &op, next),
+            Op::Control(op) => self.control(offset, &op),
             Op::Call(op) => self.call(op),
             Op::Parametric(ParametricOp::TypedSelect(ty)) => self.value_type(ty),
             Op::Variable(op) => self.variable(op),

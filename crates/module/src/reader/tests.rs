@@ -21,14 +21,20 @@ fn theirs(body: &[u8], at: usize) -> Option<Decoded> {
     Some((format!("{op:?}"), u32::try_from(end).expect("small")))
 }
 
+fn reader(body: &[u8]) -> OpReader<'_> {
+    OpReader {
+        next: Code { rest: body },
+        body_bytes: u32::try_from(body.len()).expect("small"),
+    }
+}
+
 /// Decodes one operator with our decoder.
 fn ours(body: &[u8], at: usize) -> Option<Decoded> {
-    let mut ops = OpReader {
-        next: Code { body, at },
-    };
+    let mut ops = reader(body);
+    ops.next = Code { rest: &body[at..] };
     let (offset, op) = ops.next()?;
     assert_eq!(offset as usize, at);
-    Some((format!("{op:?}"), ops.next_code().offset()))
+    Some((format!("{op:?}"), ops.offset()))
 }
 
 /// Walks a body with both.
@@ -51,7 +57,7 @@ fn check_body(func: ValidatedFunc<'_>) -> usize {
         let found = ops.next().expect("as many");
         let place = u32::try_from(at).expect("small");
         assert_eq!((found.0, format!("{:?}", found.1)), (place, op));
-        assert_eq!(ops.next_code().offset(), end);
+        assert_eq!(ops.offset(), end);
         at = end as usize;
         count += 1;
     }
@@ -151,12 +157,11 @@ fn ends_early() {
         &[0x01, 0x0e, 0x7f],
         &[0x01, 0xfc],
     ] {
-        let next = Code { body, at: 0 };
-        let mut ops = OpReader { next };
+        let mut ops = reader(body);
         assert!(ops.next().is_some(), "{body:x?}");
         assert!(ops.next().is_none(), "{body:x?}");
         assert!(ops.next().is_none(), "{body:x?}");
-        assert_eq!(ops.next_code().offset() as usize, body.len());
+        assert_eq!(ops.offset() as usize, body.len());
     }
 }
 
@@ -174,8 +179,8 @@ fn peeks() {
         (&[0x45], None, true),
         (&[], None, false),
     ];
-    for (body, local, condition) in cases {
-        let code = Code { body, at: 0 };
+    for (rest, local, condition) in cases {
+        let code = Code { rest };
         let found = code.assigned_local().map(|local| local.0);
         assert_eq!((found, code.takes_condition()), (local, condition));
     }
