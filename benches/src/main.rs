@@ -9,6 +9,7 @@
 mod available;
 mod compare;
 mod engine;
+mod hostile;
 mod machine;
 mod manifest;
 mod measure;
@@ -57,6 +58,8 @@ enum Command {
     Programs(manifest::List),
     /// Measure how long after its last byte a module is ready that arrives at a given rate.
     Stream(stream::Options),
+    /// Write modules that are hard on a compiler.
+    Hostile(hostile::Options),
     /// Run one program once in one engine: what each sample of `run` is.
     Sample(sample::Options),
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Engines => available::list(),
         Command::Programs(options) => manifest::list(options),
         Command::Stream(options) => stream::run(options),
+        Command::Hostile(options) => hostile::run(options),
         Command::Sample(options) => sample::run(options),
     };
     match outcome {
