@@ -1,4 +1,7 @@
-//! Decodes and validates the files given, and prints speed and sizes: `cargo run --release -p upshift-module --example decode FILE...`
+//! Decodes and validates the files given, and prints speed and sizes:
+//! `cargo run --release -p upshift-module --example decode -- [--validate] FILE...`
+//!
+//! With `--validate` they are validated once, on one thread, and nothing more, for callgrind.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,8 +9,16 @@ use std::time::Instant;
 use upshift_module::{DecodeOptions, Module, Parallelism};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if(|arg| arg == "--validate").is_some() {
+        for path in args {
+            let module = Module::new(std::fs::read(&path)?, &DecodeOptions::default())?;
+            println!("{path}: {} functions", module.funcs().len());
+        }
+        return Ok(());
+    }
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().build()?);
-    for path in std::env::args().skip(1) {
+    for path in args {
         let bytes = Arc::new(std::fs::read(&path)?);
         for parallelism in [Parallelism::CallingThread, Parallelism::Pool(pool.clone())] {
             let start = Instant::now();

@@ -1,13 +1,14 @@
-//! One pass over one body: wasmparser decodes each operator once and hands it to its validator and to the
-//! [`Counter`], which keeps what the limits and the [`Outline`] need and nothing else: most bodies are never
-//! compiled, so facts for the compilers are gathered when one is.
+//! One pass over one body: [`Straight`] accepts the simple operators, and wasmparser decodes each of the others and
+//! hands it to its validator and to the [`Counter`]. They keep what the limits and the [`Outline`] need and nothing
+//! else: most bodies are never compiled, so facts for the compilers are gathered when one is.
 
 use wasmparser::{
-    BinaryReader, FrameKind, FrameStack, FuncToValidate, FuncValidator, FuncValidatorAllocations,
-    ValidatorResources, VisitOperator, VisitSimdOperator,
+    BinaryReader, BlockType, FrameKind, FrameStack, FuncToValidate, FuncValidator,
+    FuncValidatorAllocations, ValidatorResources, VisitOperator, VisitSimdOperator,
 };
 
 use super::counter::Counter;
+use super::straight::{Straight, StraightScratch, Ty};
 use super::{Body, BodyContext};
 use crate::convert;
 use crate::error::{ModuleError, Result};
@@ -20,6 +21,7 @@ use crate::map::Mapper;
 #[derive(Default)]
 pub(crate) struct WorkerScratch {
     validator: FuncValidatorAllocations,
+    straight: StraightScratch,
 }
 
 /// Validates one body.
@@ -38,15 +40,24 @@ pub(super) fn validate(
         ty: ty.0,
         features: features::ENABLED,
     };
+    let counter = Counter::new(context, body.bytes.len(), ty);
+    let straight = Straight::new(
+        context.env,
+        (context.env.ty(ty), body.bytes),
+        counter.counts_types(),
+        std::mem::take(&mut scratch.straight),
+    );
     let mut pass = Pass {
         validator: to_validate.into_validator(std::mem::take(&mut scratch.validator)),
-        counter: Counter::new(context, body.bytes.len(), ty),
+        straight,
+        counter,
         reader: BinaryReader::new_features(body.bytes, u64::from(body.offset), features::ENABLED),
-        max_operands: 0,
     };
     let result = pass.run();
-    let outline = pass.counter.outline(pass.max_operands);
+    let straight = &pass.straight;
+    let outline = pass.counter.outline(straight);
     scratch.validator = pass.validator.into_allocations();
+    scratch.straight = pass.straight.into_scratch();
     match result {
         Ok(()) => Ok(outline),
         Err(error) => Err(error.in_func(body.index, context.export_name(body.index))),
@@ -56,21 +67,58 @@ pub(super) fn validate(
 /// The pass in progress.
 struct Pass<'a> {
     validator: FuncValidator<&'a ValidatorResources>,
+    straight: Straight<'a>,
     counter: Counter<'a>,
     reader: BinaryReader<'a>,
-    max_operands: u32,
 }
 
 impl Pass<'_> {
     fn run(&mut self) -> Result<()> {
         self.locals().map_err(Step::into_error)?;
+        self.resume();
         while !self.reader.eof() {
+            // Bytes after the end of the body are wasmparser's to refuse.
+            if self.validator.control_stack_height() > 0 {
+                self.simple_operators()?;
+                if self.reader.eof() {
+                    break;
+                }
+            }
             self.operator()?;
+            self.resume();
         }
         let end = self.validator.visitor(self.reader.original_position());
         self.reader
             .finish_expression(&end)
             .map_err(|error| ModuleError::malformed(&error))
+    }
+
+    /// The validator is where the simple operators go on.
+    #[inline]
+    fn resume(&mut self) {
+        let operands = self.validator.operand_stack_height();
+        let depth = self.validator.control_stack_height();
+        (self.straight).resume(self.reader.current_position(), operands, depth);
+    }
+
+    /// Validates simple operators, as many as there are.
+    #[inline]
+    fn simple_operators(&mut self) -> Result<()> {
+        self.straight.run(&self.validator);
+        let passed = self.straight.offset() - self.reader.current_position();
+        self.reader
+            .read_bytes(passed)
+            .map_err(|error| ModuleError::malformed(&error))?;
+        if self.straight.is_pending() {
+            let mut both = Both {
+                validator: self.validator.visitor(self.reader.original_position()),
+                counter: &mut self.counter,
+            };
+            for entry in self.straight.take() {
+                tell(&mut both, *entry).map_err(|error| ModuleError::invalid(&error))?;
+            }
+        }
+        Ok(())
     }
 
     fn locals(&mut self) -> Result<(), Step> {
@@ -91,12 +139,13 @@ impl Pass<'_> {
             self.validator
                 .define_locals(offset, count, ty)
                 .map_err(Step::Invalid)?;
-            if convert::val_type(ty).is_none() {
+            let Some(ty) = convert::val_type(ty) else {
                 return Err(Step::Other(ModuleError::unsupported(
                     position(offset),
                     "a type of a later proposal is",
                 )));
-            }
+            };
+            self.straight.locals(count as usize, ty);
         }
         Ok(())
     }
@@ -114,17 +163,39 @@ impl Pass<'_> {
             Err(error) => return Err(ModuleError::malformed(&error)),
         }
         let operands = self.validator.operand_stack_height();
-        if operands > self.max_operands {
-            self.max_operands = operands;
-            if operands > limits::OPERANDS_MAX {
-                let max = limits::OPERANDS_MAX;
-                return Err(over(offset, ("operands", operands, max)));
-            }
+        if operands > limits::OPERANDS_MAX {
+            let max = limits::OPERANDS_MAX;
+            return Err(over(offset, ("operands", operands, max)));
         }
         match self.counter.excess() {
             None => Ok(()),
             Some(excess) => Err(over(offset, excess)),
         }
+    }
+}
+
+/// Tells the validator of an operand, or of the beginning of a block.
+fn tell<'a>(
+    validator: &mut impl VisitOperator<'a, Output = wasmparser::Result<()>>,
+    entry: Ty,
+) -> wasmparser::Result<()> {
+    match entry {
+        Ty::I32 => validator.visit_i32_const(0),
+        Ty::I64 => validator.visit_i64_const(0),
+        Ty::F32 => validator.visit_f32_const(0.0_f32.into()),
+        Ty::F64 => validator.visit_f64_const(0.0_f64.into()),
+        Ty::Block => validator.visit_block(BlockType::Empty),
+        Ty::Loop => validator.visit_loop(BlockType::Empty),
+        Ty::If | Ty::Else => {
+            validator.visit_i32_const(0)?;
+            validator.visit_if(BlockType::Empty)?;
+            if entry == Ty::Else {
+                validator.visit_else()?;
+            }
+            Ok(())
+        }
+        // They are never entries.
+        Ty::Nothing | Ty::Other => validator.visit_unreachable(),
     }
 }
 

@@ -11,6 +11,7 @@
 //! most `w` times the bytes of the body.
 
 use super::BodyContext;
+use super::straight::Straight;
 use crate::env::ModuleEnv;
 use crate::facts::{Outline, Uses};
 use crate::limits;
@@ -69,9 +70,15 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// What is kept of the body, once it is valid.
-    pub(super) fn outline(&self, max_operands: u32) -> Outline {
-        Outline::new(max_operands, self.loops, self.uses)
+    /// Whether types compared are counted.
+    pub(super) fn counts_types(&self) -> bool {
+        self.counts_types
+    }
+
+    /// What is kept of the body, once it is valid: of the operators noted here, and of the simple ones.
+    pub(super) fn outline(&self, simple: &Straight<'_>) -> Outline {
+        let loops = self.loops + simple.loops();
+        Outline::new(simple.max_operands(), loops, self.uses.union(simple.uses()))
     }
 
     /// Notes one operator, which has been validated.

@@ -6,6 +6,7 @@
 
 mod body;
 mod counter;
+mod straight;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -188,3 +188,19 @@ pub(crate) const SMALL: &[&str] = &[
     r#"(module (func (result i32) i32.const 0) (memory 1) (data (i32.const 0) "x") (data (i64.const 0) "y"))"#,
     r#"(module (func unreachable) (func local.get 3) (func call 9))"#,
 ];
+
+/// Marsaglia's xorshift: the same numbers at every run.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).expect("64-bit") % bound
+    }
+}

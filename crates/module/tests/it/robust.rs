@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::common::{SMALL, decode, decode_pieces, encode, examples, pool, render};
+use crate::common::{Random, SMALL, decode, decode_pieces, encode, examples, pool, render};
 use upshift_module::ops::{ControlOp, VariableOp};
 use upshift_module::{
     DecodeOptions, FactGatherer, FuncFacts, Module, Op, Outline, Uses, ValidatedFunc,
@@ -100,7 +100,7 @@ fn mutated_modules() {
             }
         }
     }
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new();
     let pool = pool();
     for (_, bytes) in examples() {
         for _ in 0..100 {
@@ -246,17 +246,5 @@ impl Naive {
         let best = self.weights.values().copied().max().unwrap_or(0);
         let found = facts.homes.first().map_or(0, |home| home.weight.into());
         assert!(found == best.min(u32::MAX.into()) || best < 3);
-    }
-}
-
-/// Marsaglia's xorshift: the same numbers at every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).expect("64-bit") % bound
     }
 }
