@@ -45,7 +45,7 @@ pub(super) fn validate(
         context.env,
         (context.env.ty(ty), body.bytes),
         counter.counts_types(),
-        std::mem::take(&mut scratch.straight),
+        &mut scratch.straight,
     );
     let mut pass = Pass {
         validator: to_validate.into_validator(std::mem::take(&mut scratch.validator)),
@@ -57,7 +57,6 @@ pub(super) fn validate(
     let straight = &pass.straight;
     let outline = pass.counter.outline(straight);
     scratch.validator = pass.validator.into_allocations();
-    scratch.straight = pass.straight.into_scratch();
     match result {
         Ok(()) => Ok(outline),
         Err(error) => Err(error.in_func(body.index, context.export_name(body.index))),

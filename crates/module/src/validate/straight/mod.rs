@@ -38,19 +38,27 @@ const LOCALS: usize = 1024;
 const LAST_BYTE_MAX: u8 = 0x07;
 
 /// Memory that is used for body after body.
-#[derive(Default)]
 pub(super) struct StraightScratch {
+    /// Types of operands, and beginnings of blocks, from position 1 on. [`Ty::Nothing`] at 0: whoever looks below the
+    /// bottom or into an outer block finds no operand. Positions above the topmost entry have any value.
+    types: [Ty; 256],
+    /// Types of the first locals.
     locals: Vec<Ty>,
+}
+
+impl Default for StraightScratch {
+    fn default() -> Self {
+        Self {
+            types: [Ty::Nothing; 256],
+            locals: Vec::new(),
+        }
+    }
 }
 
 /// The state of one body.
 pub(super) struct Straight<'a> {
     world: World<'a>,
-    /// Types of operands, and beginnings of blocks, from position 1 on. [`Ty::Nothing`] at 0: whoever looks below the
-    /// bottom or into an outer block finds no operand.
-    types: [Ty; 256],
-    /// Types of the first locals.
-    locals: Vec<Ty>,
+    scratch: &'a mut StraightScratch,
     height: Height,
     /// Offset of the next operator in the body, in bytes.
     at: usize,
@@ -120,8 +128,9 @@ impl<'a> Straight<'a> {
         env: &'a ModuleEnv,
         (ty, code): (&'a FuncType, &'a [u8]),
         counts_types: bool,
-        scratch: StraightScratch,
+        scratch: &'a mut StraightScratch,
     ) -> Self {
+        scratch.locals.clear();
         let mut straight = Self {
             world: World {
                 env,
@@ -130,8 +139,7 @@ impl<'a> Straight<'a> {
                 has_memory: !env.memories.is_empty(),
                 counts_types,
             },
-            types: [Ty::Nothing; 256],
-            locals: scratch.locals,
+            scratch,
             height: Height {
                 below: 0,
                 max: 0,
@@ -152,17 +160,11 @@ impl<'a> Straight<'a> {
         straight
     }
 
-    pub(super) fn into_scratch(mut self) -> StraightScratch {
-        self.locals.clear();
-        StraightScratch {
-            locals: self.locals,
-        }
-    }
-
     /// Declares locals, in order, after the parameters.
     pub(super) fn locals(&mut self, count: usize, ty: ValType) {
-        let known = self.locals.len().saturating_add(count).min(LOCALS);
-        self.locals.resize(known, Ty::of(ty));
+        let locals = &mut self.scratch.locals;
+        let known = locals.len().saturating_add(count).min(LOCALS);
+        locals.resize(known, Ty::of(ty));
     }
 
     /// What the operators here use.
@@ -191,7 +193,7 @@ impl<'a> Straight<'a> {
     pub(super) fn take(&mut self) -> &[Ty] {
         let top = usize::from(std::mem::take(&mut self.top));
         self.blocks.open = 0;
-        &self.types[1..=top]
+        &self.scratch.types[1..=top]
     }
 
     /// Whether there is anything on the stack.
@@ -217,8 +219,8 @@ impl<'a> Straight<'a> {
         let mut run = Run {
             world: self.world,
             validator,
-            types: &mut self.types,
-            locals: &self.locals,
+            types: &mut self.scratch.types,
+            locals: &self.scratch.locals,
             height: self.height,
             at: self.at,
             top: self.top,
