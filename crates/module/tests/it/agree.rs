@@ -134,6 +134,10 @@ fn compare(bytes: &[u8], what: impl FnOnce() -> String) -> bool {
     found.is_ok()
 }
 
+/// Opcodes of operators that take three operands.
+const SELECT: u8 = 0x1b;
+const BULK: u8 = 0xfc;
+
 /// What comes before the operator: nothing, a block with nothing of its own, blocks with values, dead code.
 const BEFORE: [&[u8]; 6] = [
     &[],
@@ -160,7 +164,7 @@ fn immediates(opcode: u8) -> Vec<Vec<u8>> {
         return vec![vec![]];
     }
     let mut all = vec![vec![], vec![0]];
-    if opcode > 0xc4 {
+    if opcode > 0xc4 && opcode != 0xfc {
         return all;
     }
     for bytes in [
@@ -183,10 +187,22 @@ fn immediates(opcode: u8) -> Vec<Vec<u8>> {
         &[0x80, 0x80, 0x80, 0x01],
         &[0, 0x80, 0x80, 0x80, 0x80, 0x07],
         &[0; 8],
+        &[0x0a, 0, 0],
+        &[0x0a, 0, 1],
+        &[0x0b, 0],
+        &[0x0b, 1],
+        &[0x0e, 0],
+        // The tables of three labels.
+        &[2, 0, 0, 0],
+        &[2, 0, 1, 0],
+        &[2, 0, 2, 0],
+        &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f],
+        &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+        &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02],
     ] {
         all.push(bytes.to_vec());
     }
-    for last in [0x00, 0x07, 0x08, 0x0f, 0x10, 0x70, 0x7f, 0x80] {
+    for last in [0x00, 0x07, 0x08, 0x0f, 0x10, 0x70, 0x77, 0x78, 0x7f, 0x80] {
         all.push(vec![0x80, 0x80, 0x80, 0x80, last]);
     }
     all
@@ -211,8 +227,11 @@ fn every_operator_on_all_operands() {
     let world = World::new(&[], true);
     let mut valid = 0;
     for opcode in 0..=255_u8 {
-        // `select` takes three, and it is the only one that takes three of any type.
-        let most = if opcode == 0x1b { 3 } else { 2 };
+        let most = if matches!(opcode, SELECT | BULK) {
+            3
+        } else {
+            2
+        };
         for immediate in immediates(opcode) {
             // Long immediates matter in one place as in another.
             let places = if immediate.len() > 1 { 2 } else { BEFORE.len() };
@@ -338,6 +357,17 @@ impl Body {
             17 => {
                 self.code.extend([0x20, 0, 0x04, 0x40]);
                 self.blocks.push(self.types.len());
+            }
+            18 if random.below(2) == 0 && !self.blocks.is_empty() => {
+                let labels = self.blocks.len() + 1;
+                self.code.extend([0x20, 0, 0x0e, 2]);
+                for _ in 0..3 {
+                    self.code.push(byte(random.below(labels)));
+                }
+                let start = self.floor();
+                self.types.truncate(start);
+                self.blocks.pop();
+                self.code.push(0x0b);
             }
             18 => {
                 let depth = random.below(self.blocks.len() + 1);

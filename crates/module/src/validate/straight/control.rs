@@ -152,10 +152,10 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
         self.next(self.at + 1)
     }
 
-    /// What the label that is the operator's immediate takes, and the offset after it.
+    /// What the label that is an immediate at an offset takes, and the offset after it.
     #[inline(always)]
-    fn label(&self) -> Option<(Label, usize)> {
-        let (depth, next) = self.index(self.at + 1)?;
+    fn label(&self, at: usize) -> Option<(Label, usize)> {
+        let (depth, next) = self.index(at)?;
         if self.world.counts_types {
             return None;
         }
@@ -179,7 +179,7 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
 
     #[inline(always)]
     pub(super) fn br_if(&mut self) -> bool {
-        let Some((label, next)) = self.label() else {
+        let Some((label, next)) = self.label(self.at + 1) else {
             return false;
         };
         let fits = match label {
@@ -195,7 +195,7 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
 
     #[inline(always)]
     pub(super) fn br(&mut self) -> bool {
-        let Some((label, next)) = self.label() else {
+        let Some((label, next)) = self.label(self.at + 1) else {
             return false;
         };
         let fits = match label {
@@ -203,6 +203,29 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
             Label::One(ty) => self.top() == ty,
         };
         fits && self.leave(next)
+    }
+
+    /// A table of labels without values.
+    #[inline(never)]
+    fn after_labels(&self) -> Option<usize> {
+        let (count, mut at) = self.index(self.at + 1)?;
+        for _ in 0..=count {
+            let (label, next) = self.label(at)?;
+            match label {
+                Label::Empty => at = next,
+                Label::One(_) => return None,
+            }
+        }
+        Some(at)
+    }
+
+    #[inline(always)]
+    pub(super) fn br_table(&mut self) -> bool {
+        if self.top() != Ty::I32 {
+            return false;
+        }
+        let next = self.after_labels();
+        next.is_some_and(|next| self.leave(next))
     }
 
     #[inline(always)]

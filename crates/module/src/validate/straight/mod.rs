@@ -279,8 +279,10 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
             Shape::End => self.end(),
             Shape::Br => self.br(),
             Shape::BrIf => self.br_if(),
+            Shape::BrTable => self.br_table(),
             Shape::Return => self.ret(),
             Shape::Unreachable => self.leave(self.at + 1),
+            Shape::Prefix => self.bulk(),
         }
     }
 
@@ -398,8 +400,19 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
 
     #[inline(always)]
     fn int_const(&mut self, rule: &Rule) -> bool {
-        let next = self.after_number(self.at + 1);
-        next.is_some_and(|next| self.push(rule.result, next))
+        let code = self.world.code;
+        let most = if rule.result == Ty::I64 { 9 } else { 5 };
+        for place in 1..=most {
+            let Some(byte) = code.get(self.at + place) else {
+                return false;
+            };
+            if *byte < 0x80 {
+                // Of the fifth byte of 32 bits, the upper bits repeat the sign.
+                let fits = rule.result == Ty::I64 || place < 5 || matches!(byte & 0x78, 0 | 0x78);
+                return fits && self.push(rule.result, self.at + place + 1);
+            }
+        }
+        false
     }
 
     #[inline(always)]
@@ -498,6 +511,28 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
         }
         self.pop();
         self.next(self.at + 1)
+    }
+
+    /// `memory.copy` and `memory.fill`: three operands, and memory 0 twice or once.
+    #[inline]
+    fn bulk(&mut self) -> bool {
+        let immediates = self.world.code.get(self.at + 1..).unwrap_or_default();
+        let bytes = match immediates {
+            [0x0a, 0, 0, ..] => 4,
+            [0x0b, 0, ..] => 3,
+            _ => return false,
+        };
+        let third = self.types[usize::from(self.top.wrapping_sub(2))];
+        if !self.world.has_memory
+            || self.top() != Ty::I32
+            || self.second() != Ty::I32
+            || third != Ty::I32
+        {
+            return false;
+        }
+        self.top = self.top.wrapping_sub(3);
+        self.uses.insert(Uses::LIBCALL);
+        self.next(self.at + bytes)
     }
 
     /// `select` without a type: two operands of one numeric type, and no others are here.

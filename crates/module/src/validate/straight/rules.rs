@@ -82,8 +82,11 @@ pub(super) enum Shape {
     End,
     Br,
     BrIf,
+    BrTable,
     Return,
     Unreachable,
+    /// The opcode goes on in the next byte.
+    Prefix,
 }
 
 /// A row.
@@ -141,6 +144,7 @@ const fn simple(rules: &mut [Rule; 256]) {
     set(rules, (0x0b, 0x0b), Shape::End, untyped);
     set(rules, (0x0c, 0x0c), Shape::Br, untyped);
     set(rules, (0x0d, 0x0d), Shape::BrIf, untyped);
+    set(rules, (0x0e, 0x0e), Shape::BrTable, untyped);
     set(rules, (0x0f, 0x0f), Shape::Return, untyped);
     set(rules, (0x11, 0x11), Shape::CallIndirect, untyped);
     set(rules, (0x10, 0x10), Shape::Call, untyped);
@@ -151,6 +155,7 @@ const fn simple(rules: &mut [Rule; 256]) {
     set(rules, (0x22, 0x22), Shape::LocalTee, untyped);
     set(rules, (0x23, 0x23), Shape::GlobalGet, untyped);
     set(rules, (0x24, 0x24), Shape::GlobalSet, untyped);
+    set(rules, (0xfc, 0xfc), Shape::Prefix, untyped);
     set(rules, (0x41, 0x41), Shape::IntConst, (Ty::Other, Ty::I32));
     set(rules, (0x42, 0x42), Shape::IntConst, (Ty::Other, Ty::I64));
     set(rules, (0x43, 0x43), Shape::FloatConst, (Ty::Other, Ty::F32));
