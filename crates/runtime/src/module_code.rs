@@ -185,7 +185,8 @@ impl Drop for ModuleCode {
             .published
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        for code in published.drain(..) {
+        // The last first, since the pc map finds those sooner.
+        for code in published.drain(..).rev() {
             // SAFETY: rule CODE-LIFE: frames and entry slots that reach this code belong to instances
             // of this module, each of which holds an `Arc` of the loaded module, which holds this; nobody does any more.
             unsafe { self.code_space.free(code) };
