@@ -64,25 +64,25 @@ pub(crate) fn lazy_common(compile: LazyCompile) -> Vec<u8> {
     finish(asm)
 }
 
-/// A chunk of stubs for the functions `first ..`, which will lie at address `at`.
+/// A chunk of stubs for the functions `first ..`, which will lie at address `at`. Written byte by byte: a large module
+/// has a hundred thousand of them before it runs.
 pub(crate) fn lazy_chunk(at: usize, first: u32, common: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(LAZY_CHUNK_STUBS * LAZY_STUB_BYTES);
     for index in first.. {
         if bytes.len() == LAZY_CHUNK_STUBS * LAZY_STUB_BYTES {
             break;
         }
-        let mut asm = Assembler::new(0);
         let next = at + bytes.len() + LAZY_STUB_BYTES;
-        let distance = rel32(common, next);
-        dynasm!(asm
-            ; .arch x64
-            ; mov eax, index.cast_signed()
-            ; .u8 0xe9
-            ; .i32 distance
-        );
-        bytes.extend(finish(asm));
+        bytes.extend_from_slice(&lazy_stub(index, rel32(common, next)));
     }
     bytes
+}
+
+/// `mov eax, index; jmp distance`
+fn lazy_stub(index: u32, distance: i32) -> [u8; LAZY_STUB_BYTES] {
+    let [a, b, c, d] = index.to_le_bytes();
+    let [e, f, g, h] = distance.to_le_bytes();
+    [0xb8, a, b, c, d, 0xe9, e, f, g, h]
 }
 
 /// The distance between two addresses of one code space.
@@ -91,4 +91,24 @@ pub(crate) fn lazy_chunk(at: usize, first: u32, common: usize) -> Vec<u8> {
 /// If they lie more than 2 GiB apart, which a code space makes impossible.
 fn rel32(to: usize, from: usize) -> i32 {
     i32::try_from(to.cast_signed() - from.cast_signed()).expect("a code space has at most 2 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Assembler, finish, lazy_stub};
+    use dynasmrt::{DynasmApi, dynasm};
+
+    #[test]
+    fn a_stub_is_what_the_assembler_writes() {
+        for (index, distance) in [(0, -5), (1, 0x1234_5678), (999_999, i32::MIN)] {
+            let mut asm = Assembler::new(0);
+            dynasm!(asm
+                ; .arch x64
+                ; mov eax, index
+                ; .u8 0xe9
+                ; .i32 distance
+            );
+            assert_eq!(lazy_stub(index.cast_unsigned(), distance)[..], finish(asm));
+        }
+    }
 }
