@@ -8,6 +8,8 @@ use upshift_abi::{CallSite, TrapCode, TrapSite};
 
 /// Sites from one anchor to the next.
 const ANCHOR_SITES: usize = 64;
+/// Bytes that most sites need no more than.
+const USUAL_SITE_BYTES: usize = 4;
 
 /// What is known at a site.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,8 +63,9 @@ impl SiteTable {
         }))
     }
 
-    fn encode(sites: impl Iterator<Item = State>) -> Self {
-        let (mut bytes, mut anchors) = (Vec::new(), Vec::new());
+    fn encode(sites: impl ExactSizeIterator<Item = State>) -> Self {
+        let mut bytes = Vec::with_capacity(sites.len() * USUAL_SITE_BYTES);
+        let mut anchors = Vec::with_capacity(sites.len().div_ceil(ANCHOR_SITES));
         let mut last = State::default();
         for (i, site) in sites.enumerate() {
             debug_assert!(i == 0 || site.offset >= last.offset, "sites are sorted");
