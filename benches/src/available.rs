@@ -34,6 +34,12 @@ pub(crate) fn check(engine: Engine) -> Result<String, String> {
     }
 }
 
+/// Engines, each with its version or why it is not here.
+pub(crate) fn checked(engines: &[Engine]) -> Vec<(Engine, Result<String, String>)> {
+    let engines = engines.iter();
+    engines.map(|engine| (*engine, check(*engine))).collect()
+}
+
 /// `upshift-bench engines`.
 pub(crate) fn list() -> Result<(), String> {
     use std::io::Write as _;

@@ -2,11 +2,12 @@
 //!
 //! docs/benchmarking.md is the manual. In short: [`run`] starts one process per sample ([`measure`]), which
 //! runs one program in one engine ([`sample`]) and tells what each phase cost ([`schema`]); [`summary`] and [`stats`]
-//! make figures of the samples; `compare`, `report`, `warmup` and `policies` show them.
+//! make figures of the samples; `compare`, `report`, `warmup`, `policies` and `bars` show them.
 
 #![forbid(unsafe_code)]
 
 mod available;
+mod bars;
 mod compare;
 mod engine;
 mod hostile;
@@ -52,14 +53,16 @@ enum Command {
     Warmup(warmup::Options),
     /// Compare all policies and compile modes on one program.
     Policies(policies::Options),
+    /// Measure what a page of docs/ promises, and judge it row by row.
+    Bars(bars::Options),
     /// List the engines, and which of them are here.
     Engines,
     /// List the programs of the suite, or of other manifests.
     Programs(manifest::List),
-    /// Measure how long after its last byte a module is ready that arrives at a given rate.
-    Stream(stream::Options),
     /// Write modules that are hard on a compiler.
     Hostile(hostile::Options),
+    /// Measure how long after its last byte a module is ready that arrives at a given rate.
+    Stream(stream::Options),
     /// Run one program once in one engine: what each sample of `run` is.
     Sample(sample::Options),
 }
@@ -72,10 +75,11 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(options),
         Command::Warmup(options) => warmup::run(options),
         Command::Policies(options) => policies::run(options),
+        Command::Bars(options) => bars::run(options),
         Command::Engines => available::list(),
         Command::Programs(options) => manifest::list(options),
-        Command::Stream(options) => stream::run(options),
         Command::Hostile(options) => hostile::run(options),
+        Command::Stream(options) => stream::run(options),
         Command::Sample(options) => sample::run(options),
     };
     match outcome {

@@ -78,6 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         load_only: false,
         marks: false,
         events: false,
+        stream: None,
         timeout: Duration::from_secs(options.timeout),
     };
     let cells = (engines.as_slice(), sizes.as_slice());

@@ -1,4 +1,5 @@
-//! What the harness writes and reads as JSON: one [`RunFile`] per `run` or `policies`, one [`WarmupFile`] per `warmup`.
+//! What the harness writes and reads as JSON: one [`RunFile`] per `run` or `policies`, one [`WarmupFile`] per `warmup`, one
+//! [`BarsFile`] per `bars`.
 //!
 //! Times are milliseconds (`_ms`), sizes bytes unless the name says otherwise. Samples are kept whole;
 //! medians, intervals and ratios are made from them when they are shown, so that no figure is lost.
@@ -124,6 +125,12 @@ pub(crate) struct Measured {
     pub(crate) tiers: Option<Tiers>,
     /// Machine code made, over all tiers, where the engine tells.
     pub(crate) code_bytes: Option<u64>,
+    /// From the last byte of a stream to a module that can be instantiated, if it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ready_ms: Option<f64>,
+    /// Bytes of the module's function bodies, their sizes left out, where the engine tells.
+    #[serde(default)]
+    pub(crate) body_bytes: Option<u64>,
     /// Highest resident memory of the process that ran the engine, in KiB.
     pub(crate) peak_rss_kb: u64,
     /// Processor time of all threads of that process, user and system.
@@ -235,6 +242,22 @@ pub(crate) struct WarmupCurve {
     pub(crate) samples: Vec<Vec<f64>>,
     /// Why samples are missing, if any are.
     pub(crate) problem: Option<String>,
+}
+
+/// What `bars` found, part by part.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct BarsFile {
+    /// [`FORMAT`].
+    pub(crate) format: u32,
+    pub(crate) parts: Vec<BarsPart>,
+}
+
+/// What was measured interleaved.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct BarsPart {
+    /// Its name, among those of the command.
+    pub(crate) name: String,
+    pub(crate) run: RunFile,
 }
 
 /// The events of one run.

@@ -129,7 +129,7 @@ fn times(times: &[Duration]) -> String {
 }
 
 /// A source of a given rate.
-struct Paced<'a> {
+pub(crate) struct Paced<'a> {
     bytes: &'a [u8],
     at: usize,
     rate: f64,
@@ -137,7 +137,8 @@ struct Paced<'a> {
 }
 
 impl<'a> Paced<'a> {
-    fn new(bytes: &'a [u8], rate: f64) -> Self {
+    /// From now on, so many MB per second.
+    pub(crate) fn new(bytes: &'a [u8], rate: f64) -> Self {
         Self {
             bytes,
             at: 0,
@@ -157,7 +158,7 @@ impl<'a> Paced<'a> {
     }
 
     /// Time since the last byte came.
-    fn since_last(&self) -> Duration {
+    pub(crate) fn since_last(&self) -> Duration {
         let last = self.due(self.bytes.len());
         self.started.elapsed().saturating_sub(last)
     }

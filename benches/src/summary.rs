@@ -19,6 +19,8 @@ pub(crate) enum Metric {
     Run,
     /// The same in later iterations, median, ms; as `run` if there was one iteration.
     Warm,
+    /// Bytes in memory to the first call of an import: load, instantiation and first call, ms.
+    Start,
     /// Load, instantiation and call of the first iteration, ms.
     Total,
     /// The whole process from outside, ms.
@@ -42,6 +44,9 @@ impl Metric {
             Self::FirstCall => first.map(|iteration| iteration.first_call_ms),
             Self::Run => first.map(run_ms),
             Self::Warm => warm(measured),
+            Self::Start => first.map(|iteration| {
+                measured.load_ms + iteration.instantiate_ms + iteration.first_call_ms
+            }),
             Self::Total => first.map(|iteration| {
                 let call = iteration.first_call_ms + iteration.run_ms;
                 measured.load_ms + iteration.instantiate_ms + call
@@ -181,22 +186,25 @@ impl<'a> Summary<'a> {
         reference: &str,
         size: &str,
     ) -> Option<Estimate> {
-        let mut programs: Vec<Vec<f64>> = Vec::new();
-        for cell in self
-            .cells
-            .keys()
-            .filter(|cell| cell.engine == engine && cell.size == size)
-        {
-            let reference = Cell {
+        geometric_mean_of_medians(&self.cells_of(engine, |cell| {
+            let of_size = cell.size == size;
+            let below = Cell {
                 engine: reference,
-                ..*cell
+                ..cell
             };
-            let ratios = self.ratios(metric, *cell, reference);
-            if !ratios.is_empty() {
-                programs.push(ratios);
-            }
-        }
-        geometric_mean_of_medians(&programs)
+            of_size.then(|| self.ratios(metric, cell, below))
+        }))
+    }
+
+    /// What `values` finds in each cell of an engine that has good samples, where it finds any.
+    pub(crate) fn cells_of(
+        &self,
+        engine: &str,
+        values: impl Fn(Cell<'a>) -> Option<Vec<f64>>,
+    ) -> Vec<Vec<f64>> {
+        let cells = self.cells.keys().filter(|cell| cell.engine == engine);
+        let found = cells.filter_map(|cell| values(*cell));
+        found.filter(|values| !values.is_empty()).collect()
     }
 }
 

@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         load_only: false,
         marks: true,
         events: false,
+        stream: None,
         timeout: Duration::from_secs(options.timeout),
     };
     let cells = (engines.as_slice(), [size.clone()]);

@@ -1,9 +1,12 @@
 //! `run` from outside: what it measures, writes and says.
 
+mod harness;
+
+use harness::{bench, text};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// Prints one line and ends.
 const HELLO: &str = r#"(module
@@ -45,18 +48,6 @@ fn directory(expected: &str) -> tempfile::TempDir {
         fs::write(directory.path().join(name), text).expect(name);
     }
     directory
-}
-
-fn bench(directory: &Path, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_upshift-bench"))
-        .current_dir(directory)
-        .args(arguments.split_whitespace())
-        .output()
-        .expect("the harness")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn json(directory: &Path, name: &str) -> Value {

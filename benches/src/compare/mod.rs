@@ -41,6 +41,7 @@ const fn unit(metric: Metric) -> (f64, &'static str) {
         | Metric::FirstCall
         | Metric::Run
         | Metric::Warm
+        | Metric::Start
         | Metric::Total
         | Metric::Process
         | Metric::Cpu => (1.0, "ms"),

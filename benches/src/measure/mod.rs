@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) marks: bool,
     /// Whether to ask for the events of tier-up.
     pub(crate) events: bool,
+    /// Load the module from a stream of so many MB per second.
+    pub(crate) stream: Option<u32>,
     /// When a process is ended.
     pub(crate) timeout: Duration,
 }
@@ -100,6 +102,9 @@ pub(crate) fn arguments(
     }
     if setup.events {
         arguments.push("--events".into());
+    }
+    if let Some(rate) = setup.stream {
+        arguments.extend(["--stream".into(), rate.to_string().into()]);
     }
     arguments
 }
@@ -232,6 +237,7 @@ mod tests {
             load_only,
             marks: true,
             events: false,
+            stream: None,
             timeout: Duration::from_secs(20),
         }
     }

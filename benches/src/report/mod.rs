@@ -6,13 +6,13 @@
 pub(crate) mod axes;
 pub(crate) mod canvas;
 pub(crate) mod curves;
-mod data;
+pub(crate) mod data;
 mod labels;
 mod memory;
 mod overview;
 mod page;
 mod problems;
-mod relative;
+pub(crate) mod relative;
 pub(crate) mod rows;
 mod sizes;
 mod speed;

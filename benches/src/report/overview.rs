@@ -225,6 +225,7 @@ fn mean(view: &View<'_>, metric: Metric, engine: &str, size: &str) -> String {
         | Metric::FirstCall
         | Metric::Run
         | Metric::Warm
+        | Metric::Start
         | Metric::Total
         | Metric::Process
         | Metric::Cpu => time(mean),

@@ -71,30 +71,17 @@ fn of_size(view: &View<'_>, engines: &[&str], size: &str) -> Result<Option<Strin
                 .copied()
                 .filter(|engine| Group::of(engine) == group && mean(engine).is_some())
                 .collect();
-            let row = |of: &dyn Fn(&str) -> Option<Estimate>| {
-                let dots = members
-                    .iter()
-                    .filter_map(|engine| Some(dot(engine, of(engine)?)));
-                dots.collect::<Vec<Dot>>()
-            };
-            let mut rows: Vec<Vec<Dot>> = programs
-                .iter()
-                .map(|program| row(&|engine| ratios(engine, program)))
-                .collect();
-            rows.push(row(&mean));
             (!members.is_empty()).then(|| Panel {
                 title: group.title().to_owned(),
                 axis: format!("run time ÷ {} (log; left is faster)", view.reference),
-                rows,
+                rows: dots(&members, &programs, &ratios, &mean),
                 reference: Some(1.0),
                 legend: members.into_iter().map(str::to_owned).collect(),
                 figures: false,
             })
         })
         .collect();
-    let mut labels: Vec<Label> = programs.iter().map(|name| label(name, false)).collect();
-    labels.push(label("geometric mean", true));
-    let svg = plot(WIDTH, &labels, &panels, true)?;
+    let svg = plot(WIDTH, &labels(&programs), &panels, true)?;
     let alt = format!("Run time at size {size} relative to {}", view.reference);
     let mut html = message(&headline(view, engines, size));
     html.push_str(&figure(&svg, &alt));
@@ -108,11 +95,34 @@ fn of_size(view: &View<'_>, engines: &[&str], size: &str) -> Result<Option<Strin
     Ok(Some(html))
 }
 
-fn label(text: &str, bold: bool) -> Label {
-    Label {
-        text: text.to_owned(),
+/// A row for each program, and one for their mean.
+pub(crate) fn labels(programs: &[&str]) -> Vec<Label> {
+    let label = |text: &&str, bold: bool| Label {
+        text: (*text).to_owned(),
         bold,
-    }
+    };
+    let mut labels: Vec<Label> = programs.iter().map(|name| label(name, false)).collect();
+    labels.push(label(&"geometric mean", true));
+    labels
+}
+
+/// In the rows of [`labels`], the dots of the engines.
+pub(crate) fn dots(
+    engines: &[&str],
+    programs: &[&str],
+    of: &dyn Fn(&str, &str) -> Option<Estimate>,
+    mean: &dyn Fn(&str) -> Option<Estimate>,
+) -> Vec<Vec<Dot>> {
+    let row = |of: &dyn Fn(&str) -> Option<Estimate>| {
+        let dots = engines
+            .iter()
+            .filter_map(|engine| Some(dot(engine, of(engine)?)));
+        dots.collect::<Vec<Dot>>()
+    };
+    let rows = programs
+        .iter()
+        .map(|program| row(&|engine| of(engine, program)));
+    rows.chain([row(mean)]).collect()
 }
 
 /// A dot for an estimate.

@@ -2,19 +2,19 @@
 
 mod plan;
 mod progress;
+mod rounds;
 
 use crate::engine::Engine;
 use crate::manifest::{self, Program};
 use crate::measure::{self, Setup};
-use crate::schema::{FORMAT, Outcome, RunFile, Sample};
-use crate::stats::Random;
+use crate::schema::Sample;
 use crate::{available, machine, store, table};
-pub(crate) use plan::info;
-use plan::{Cell, Plan};
-use progress::Progress;
+pub(crate) use plan::{Plan, info};
+use rounds::bad;
+pub(crate) use rounds::{Rounds, begin};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The engines of a run if none are named.
 const ENGINES: &str = "upshift,native";
@@ -91,13 +91,12 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         load_only: options.load_only,
         marks: false,
         events: false,
+        stream: None,
         timeout: Duration::from_secs(options.timeout),
     };
     let programs = programs(options, &manifests)?;
-    let engines = Engine::parse_list(&options.engines)?.into_iter();
-    let engines = engines.map(|engine| (engine, available::check(engine)));
     let plan = Plan::new(
-        engines.collect(),
+        available::checked(&Engine::parse_list(&options.engines)?),
         programs,
         &options.sizes,
         options.load_only,
@@ -108,25 +107,30 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     if options.print_commands {
         return print_commands(&plan, &setup);
     }
-    let seed = options.seed.unwrap_or_else(clock_seed);
-    let mut run = RunFile {
-        format: FORMAT,
-        started_unix: unix_time().as_secs(),
-        command: std::env::args().skip(1).collect(),
-        seed,
-        machine: machine::here(),
-        engines: plan.engines.clone(),
-        programs: plan.infos()?,
-        samples: Vec::new(),
-    };
+    let mut run = begin(&plan, options.seed)?;
     // A reference that is not there is better known before the run.
     table::reference(&run, options.table.reference.as_deref())?;
     eprintln!(
-        "{}\n{} cells, seed {seed}",
+        "{}\n{} cells, seed {}",
         machine::describe(&run.machine),
-        plan.cells.len()
+        plan.cells.len(),
+        run.seed
     );
-    let outcome = measure_all(options, &setup, plan, &mut run);
+    let rounds = Rounds {
+        setup: &setup,
+        least: if options.quick {
+            QUICK_ROUNDS
+        } else {
+            options.samples
+        },
+        time: options.quick.then_some(QUICK_TIME),
+        warm_up: !options.no_warmup,
+        keep: &|run| match &options.json {
+            Some(path) => store::write(path, run),
+            None => Ok(()),
+        },
+    };
+    let outcome = rounds.take(plan, &mut run);
     // Also after Ctrl-C: what was measured so far is shown.
     write_out(&table::text(&run, &options.table)?)?;
     outcome?;
@@ -173,18 +177,6 @@ fn programs(options: &Options, manifests: &[PathBuf]) -> Result<Vec<Program>, St
     Ok(programs)
 }
 
-fn unix_time() -> Duration {
-    // A clock before 1970 is no reason not to measure.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
-/// A seed that is short enough to type.
-fn clock_seed() -> u64 {
-    u64::from(unix_time().subsec_nanos())
-}
-
 fn print_commands(plan: &Plan, setup: &Setup) -> Result<(), String> {
     let this = measure::this_program()?;
     let mut lines = String::new();
@@ -213,162 +205,8 @@ fn quote(word: &str) -> String {
     }
 }
 
-/// Takes all samples.
-///
-/// # Errors
-/// After Ctrl-C, or if the samples cannot be written.
-fn measure_all(
-    options: &Options,
-    setup: &Setup,
-    mut plan: Plan,
-    run: &mut RunFile,
-) -> Result<(), String> {
-    let start = Instant::now();
-    let write = |run: &RunFile| match &options.json {
-        Some(path) => store::write(path, run),
-        None => Ok(()),
-    };
-    // At once: that it cannot be written is better known before hours of work.
-    write(run)?;
-    let rounds = if options.quick {
-        QUICK_ROUNDS
-    } else {
-        options.samples
-    };
-    let mut progress = Progress::new(&plan, rounds, !options.no_warmup);
-    let mut random = Random::seeded(run.seed);
-    if !options.no_warmup {
-        warm_up(setup, &mut plan, run, &mut progress)?;
-        write(run)?;
-    }
-    let mut round: u32 = 0;
-    let mut longest = Duration::ZERO;
-    loop {
-        let more = if options.quick && round >= rounds {
-            start.elapsed() + longest < QUICK_TIME
-        } else {
-            round < rounds
-        };
-        if !more || plan.cells.is_empty() {
-            progress.finish();
-            return Ok(());
-        }
-        let begin = Instant::now();
-        let outcome = take_round(setup, &mut plan, run, (round, &mut random), &mut progress);
-        write(run)?;
-        outcome?;
-        longest = longest.max(begin.elapsed());
-        round += 1;
-        progress.round_done(round, begin.elapsed());
-    }
-}
-
-/// Runs every engine and program once, at its first size, which is the smallest. What fails is not tried again.
-fn warm_up(
-    setup: &Setup,
-    plan: &mut Plan,
-    run: &mut RunFile,
-    progress: &mut Progress,
-) -> Result<(), String> {
-    let setup = Setup {
-        iterations: 1,
-        ..setup.clone()
-    };
-    let begin = Instant::now();
-    for (engine, program) in plan.pairs() {
-        let smallest = plan.programs[program].sizes[0].clone();
-        progress.begin("warm-up", engine, &plan.programs[program], &smallest);
-        let sample = measure::sample(&setup, engine, &plan.programs[program], &smallest, 0).sample;
-        if measure::interrupted() {
-            return Err(interrupted(run));
-        }
-        if let Some(message) = bad(&sample.outcome) {
-            progress.say(&format!("{engine}, {}: {message}", sample.program));
-            for cell in plan.drop_pair(engine, program) {
-                run.samples.push(not_tried(&sample, &cell));
-            }
-        }
-        let cell = Cell {
-            engine,
-            program,
-            size: smallest,
-        };
-        progress.taken(&cell, sample.process_ms, plan);
-    }
-    progress.warmed_up(begin.elapsed());
-    Ok(())
-}
-
-/// The sample of a cell that a failure in the warm-up stands for.
-fn not_tried(failed: &Sample, cell: &Cell) -> Sample {
-    let told = |message: &str| {
-        if cell.size == failed.size {
-            format!("in the warm-up: {message}")
-        } else {
-            format!("in the warm-up at size {}: {message}", failed.size)
-        }
-    };
-    let outcome = match &failed.outcome {
-        Outcome::Wrong(message) => Outcome::Wrong(told(message)),
-        Outcome::Failed(message) => Outcome::Failed(told(message)),
-        good @ (Outcome::Verified | Outcome::Unchecked) => good.clone(),
-    };
-    Sample {
-        size: cell.size.clone(),
-        outcome,
-        ..failed.clone()
-    }
-}
-
-/// Takes one sample of each cell: programs and sizes in random order, and within each the engines, so that what is
-/// compared was measured at about the same time.
-fn take_round(
-    setup: &Setup,
-    plan: &mut Plan,
-    run: &mut RunFile,
-    (round, random): (u32, &mut Random),
-    progress: &mut Progress,
-) -> Result<(), String> {
-    for cell in plan.order(random) {
-        let program = &plan.programs[cell.program];
-        progress.begin(
-            &format!("round {}", round + 1),
-            cell.engine,
-            program,
-            &cell.size,
-        );
-        let sample = measure::sample(setup, cell.engine, program, &cell.size, round).sample;
-        if measure::interrupted() {
-            return Err(interrupted(run));
-        }
-        if let Some(message) = bad(&sample.outcome) {
-            progress.say(&format!(
-                "{}, {} {}: {message}",
-                cell.engine, program.name, cell.size
-            ));
-            plan.drop_cell(&cell);
-        }
-        progress.taken(&cell, sample.process_ms, plan);
-        run.samples.push(sample);
-    }
-    Ok(())
-}
-
-fn interrupted(run: &RunFile) -> String {
-    format!("interrupted after {} samples", run.samples.len())
-}
-
-/// What went wrong in a sample.
-fn bad(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Verified | Outcome::Unchecked => None,
-        Outcome::Wrong(message) => Some(format!("wrong output: {message}")),
-        Outcome::Failed(message) => Some(message.clone()),
-    }
-}
-
 /// An error if any sample was wrong or failed.
-fn verdict(samples: &[Sample]) -> Result<(), String> {
+pub(crate) fn verdict(samples: &[Sample]) -> Result<(), String> {
     let count = samples
         .iter()
         .filter(|sample| bad(&sample.outcome).is_some())
@@ -382,9 +220,7 @@ fn verdict(samples: &[Sample]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{not_tried, quote, verdict};
-    use crate::run::plan::Cell;
-    use crate::schema::Outcome;
+    use super::{quote, verdict};
     use crate::summary::tests::run_of;
 
     #[test]
@@ -408,22 +244,5 @@ mod tests {
             &[-1.0, -1.0],
             Err("2 samples were wrong or failed".to_owned()),
         );
-    }
-
-    #[test]
-    fn failures_of_the_warm_up_count_for_all_sizes() {
-        let run = run_of(&[("native", "p", 0, 1.0, -1.0)]);
-        let check = |size: &str, expected: &str| {
-            let cell = Cell {
-                engine: "native".parse().expect("an engine"),
-                program: 0,
-                size: size.to_owned(),
-            };
-            let sample = not_tried(&run.samples[0], &cell);
-            assert_eq!(sample.outcome, Outcome::Wrong(expected.to_owned()));
-            assert_eq!(sample.size, size);
-        };
-        check("test", "in the warm-up: line 1");
-        check("ref", "in the warm-up at size test: line 1");
     }
 }

@@ -10,26 +10,26 @@ use std::fs;
 
 /// One engine, program and size.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Cell {
-    pub(super) engine: Engine,
+pub(crate) struct Cell {
+    pub(crate) engine: Engine,
     /// Index in [`Plan::programs`].
-    pub(super) program: usize,
-    pub(super) size: String,
+    pub(crate) program: usize,
+    pub(crate) size: String,
 }
 
 /// An engine, and its version or why it is not here.
-pub(super) type Checked = (Engine, Result<String, String>);
+pub(crate) type Checked = (Engine, Result<String, String>);
 
 /// What is to be measured.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Also those that are skipped.
-    pub(super) engines: Vec<EngineInfo>,
-    pub(super) programs: Vec<Program>,
+    pub(crate) engines: Vec<EngineInfo>,
+    pub(crate) programs: Vec<Program>,
     /// The cells that have not failed.
-    pub(super) cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
     /// What is left out, and why.
-    pub(super) skipped: Vec<String>,
+    pub(crate) skipped: Vec<String>,
 }
 
 impl Plan {
@@ -37,7 +37,7 @@ impl Plan {
     ///
     /// # Errors
     /// If nothing is left, a module is missing, or a size is not one of any program.
-    pub(super) fn new(
+    pub(crate) fn new(
         engines: Vec<Checked>,
         programs: Vec<Program>,
         sizes: &str,
@@ -134,12 +134,12 @@ impl Plan {
         }
     }
 
-    pub(super) fn program(&self, cell: &Cell) -> &Program {
+    pub(crate) fn program(&self, cell: &Cell) -> &Program {
         &self.programs[cell.program]
     }
 
     /// Each engine with each of its programs, program by program.
-    pub(super) fn pairs(&self) -> Vec<(Engine, usize)> {
+    pub(crate) fn pairs(&self) -> Vec<(Engine, usize)> {
         let mut pairs: Vec<(Engine, usize)> = Vec::new();
         for cell in &self.cells {
             if !pairs.contains(&(cell.engine, cell.program)) {
@@ -150,7 +150,7 @@ impl Plan {
     }
 
     /// The cells in an order for one round.
-    pub(super) fn order(&self, random: &mut Random) -> Vec<Cell> {
+    pub(crate) fn order(&self, random: &mut Random) -> Vec<Cell> {
         let mut groups: Vec<(usize, &str)> = Vec::new();
         for cell in &self.cells {
             let group = (cell.program, cell.size.as_str());
@@ -171,12 +171,12 @@ impl Plan {
     }
 
     /// Leaves a cell out from now on.
-    pub(super) fn drop_cell(&mut self, cell: &Cell) {
+    pub(crate) fn drop_cell(&mut self, cell: &Cell) {
         self.cells.retain(|other| other != cell);
     }
 
     /// Leaves out all sizes of a program in an engine; returns their cells.
-    pub(super) fn drop_pair(&mut self, engine: Engine, program: usize) -> Vec<Cell> {
+    pub(crate) fn drop_pair(&mut self, engine: Engine, program: usize) -> Vec<Cell> {
         let is_of = |cell: &Cell| cell.engine == engine && cell.program == program;
         let dropped = self
             .cells
@@ -192,7 +192,7 @@ impl Plan {
     ///
     /// # Errors
     /// If a module cannot be read.
-    pub(super) fn infos(&self) -> Result<Vec<ProgramInfo>, String> {
+    pub(crate) fn infos(&self) -> Result<Vec<ProgramInfo>, String> {
         self.programs.iter().map(info).collect()
     }
 }

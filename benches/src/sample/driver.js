@@ -68,6 +68,7 @@ const BADF = 8;
 const INVAL = 28;
 const NOSYS = 52;
 const SPIPE = 70;
+const CHARACTER_DEVICE = 2;
 
 // What `proc_exit` throws.
 class Exit {
@@ -203,6 +204,13 @@ class Wasi {
     return SUCCESS;
   }
 
+  fd_filestat_get(fd, stat) {
+    if (fd > 2) return BADF;
+    new Uint8Array(this.memory.buffer, stat, 64).fill(0);
+    this.view().setUint8(stat + 16, CHARACTER_DEVICE);
+    return SUCCESS;
+  }
+
   clock_time_get(id, time) {
     if (id > 3) return INVAL;
     const ms = id === 0 ? Date.now() : host.now();
@@ -227,6 +235,7 @@ class Wasi {
       clock_time_get: (id, precision, time) => this.clock_time_get(id, time),
       fd_close: (fd) => (fd > 2 ? BADF : SUCCESS),
       fd_fdstat_get: (fd, stat) => this.fd_fdstat_get(fd, stat),
+      fd_filestat_get: (fd, stat) => this.fd_filestat_get(fd, stat),
       fd_prestat_dir_name: () => BADF,
       fd_prestat_get: () => BADF,
       fd_read: (fd, iovs, count, read) => this.fd_read(fd, iovs, count, read),

@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// Record what tier-up does.
     #[arg(long)]
     pub(crate) events: bool,
+    /// Load the module from a stream of so many MB (1,000,000 bytes) per second.
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) stream: Option<u32>,
 }
 
 /// Runs the program; what was measured is the last line on standard error. What the program prints goes to standard output,
@@ -56,6 +59,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let program = manifest::find(&options.suite, &options.program)?;
     let job = Job::new(options, &program)?;
     let one_thread = options.engine.one_thread;
+    if job.stream.is_some() && !matches!(options.engine.kind, Kind::Upshift(..)) {
+        let engine = options.engine;
+        return Err(format!("{engine}: only Upshift is measured with streams"));
+    }
     let measured = match options.engine.kind {
         Kind::Upshift(policy, mode) => upshift::run(&job, policy, mode, one_thread),
         #[cfg(feature = "peers")]
@@ -90,6 +97,7 @@ struct Job<'a> {
     iterations: u32,
     marks: bool,
     events: bool,
+    stream: Option<u32>,
 }
 
 impl<'a> Job<'a> {
@@ -115,6 +123,7 @@ impl<'a> Job<'a> {
             iterations: if load_only { 0 } else { options.iterations },
             marks: options.marks,
             events: options.events,
+            stream: options.stream,
         })
     }
 

@@ -4,8 +4,9 @@ use super::Job;
 use super::clock::{Clock, ms};
 use super::usage::{self, Whose};
 use crate::schema::{Iteration, Measured, TierCounts, TierEvent, TierEventKind, Tiers};
+use crate::stream::Paced;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use upshift::{
     Caller, CompileMode, Config, Engine, Event, EventKind, EventSink, Linker, Module, Stats, Store,
     Tier, TierPolicy, TierStats, inspect,
@@ -37,7 +38,7 @@ pub(super) fn run(
     job.mark_load()?;
 
     let started = Instant::now();
-    let module = Module::from_vec(&engine, bytes).map_err(text)?;
+    let (module, ready) = load(&engine, bytes, job.stream).map_err(text)?;
     let load = started.elapsed();
     let validate = engine.stats().validate_time;
 
@@ -55,10 +56,34 @@ pub(super) fn run(
         iterations,
         tiers: Some(tiers(&stats)),
         code_bytes: Some(stats.baseline.code_bytes + stats.optimizing.code_bytes),
+        ready_ms: ready.map(ms),
+        body_bytes: Some(body_bytes(&module)),
         peak_rss_kb,
         cpu_ms: ms(cpu),
         events: recorder.events(&module),
     })
+}
+
+/// Loads the module; if it comes from a stream, with the time from its last byte.
+fn load(
+    engine: &Engine,
+    bytes: Vec<u8>,
+    stream: Option<u32>,
+) -> Result<(Module, Option<Duration>), upshift::Error> {
+    match stream {
+        None => Ok((Module::from_vec(engine, bytes)?, None)),
+        Some(rate) => {
+            let mut source = Paced::new(&bytes, f64::from(rate));
+            let module = Module::from_stream(engine, &mut source)?;
+            Ok((module, Some(source.since_last())))
+        }
+    }
+}
+
+fn body_bytes(module: &Module) -> u64 {
+    let bodies = inspect::defined_functions(module);
+    let bytes = bodies.map(|func| inspect::body_range(module, func).len());
+    u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX)
 }
 
 /// The data of the store: WASI, with a clock before it.

@@ -28,14 +28,10 @@ pub(super) fn run(job: &Job<'_>) -> Result<Measured, String> {
     }
     Ok(Measured {
         load_ms: ms(load),
-        validate_ms: None,
-        compile_ms: None,
         iterations,
-        tiers: None,
-        code_bytes: None,
         peak_rss_kb: usage::peak_rss_kb(Whose::Own),
         cpu_ms: ms(usage::cpu(Whose::Own)),
-        events: Vec::new(),
+        ..Measured::default()
     })
 }
 

@@ -36,14 +36,11 @@ pub(super) fn run(job: &Job<'_>, strategy: Strategy, one_thread: bool) -> Result
     }
     Ok(Measured {
         load_ms: ms(load),
-        validate_ms: None,
-        compile_ms: None,
         iterations,
-        tiers: None,
         code_bytes: u64::try_from(module.text().len()).ok(),
         peak_rss_kb: usage::peak_rss_kb(Whose::Own),
         cpu_ms: ms(usage::cpu(Whose::Own)),
-        events: Vec::new(),
+        ..Measured::default()
     })
 }
 

@@ -2,7 +2,7 @@
 //! program with the engines as columns, or, if that is not much, everything.
 
 mod details;
-mod grid;
+pub(crate) mod grid;
 
 pub(crate) use grid::{Grid, figure, interval, or_dash, ratio};
 
