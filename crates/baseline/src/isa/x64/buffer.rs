@@ -6,47 +6,161 @@ use crate::isa::{ConstId, Label};
 use dynasmrt::{AssemblyOffset, DynasmApi};
 
 /// Bytes of machine code under construction.
+///
+/// The bytes behind the end are zeros or rests of other functions: they let [`Self::put`] write eight bytes at once.
 #[derive(Debug, Default)]
 pub(crate) struct CodeBuffer {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    /// Bytes of code, below [`BYTES_MAX`] and some more.
+    len: u32,
+    /// Code was left out because there was too much.
+    full: bool,
+}
+
+/// Least number of bytes that the buffer grows by.
+const GROWTH: usize = 4096;
+/// A buffer of so many bytes does not grow. The walk over a body stops at less, but looks only between operators.
+const BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 1 << 30 };
+
+impl CodeBuffer {
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+        self.full = false;
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Offset of the end.
+    #[inline]
+    pub(super) fn end(&self) -> u32 {
+        self.len
+    }
+
+    /// Bytes that it holds without growing.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The code so far.
+    pub(super) fn code(&self) -> &[u8] {
+        &self.bytes[..self.len as usize]
+    }
+
+    /// Appends the first `count` bytes of a number, at most eight.
+    #[inline]
+    pub(super) fn put(&mut self, bits: u64, count: u32) {
+        debug_assert!(count <= 8);
+        let at = self.len as usize;
+        if let Some(place) = window::<8>(&mut self.bytes, at) {
+            *place = bits.to_le_bytes();
+            self.len += count;
+        } else {
+            self.grow_and_put(bits, count, (0, 0));
+        }
+    }
+
+    /// Appends the first bytes of two numbers: at most seven and at most eight.
+    #[inline]
+    pub(super) fn put_both(&mut self, first: u64, count: u32, second: (u64, u32)) {
+        debug_assert!(count <= 7 && second.1 <= 8);
+        let at = self.len as usize;
+        if let Some(place) = window::<16>(&mut self.bytes, at) {
+            if let Some(start) = place.first_chunk_mut() {
+                *start = first.to_le_bytes();
+            }
+            if let Some(rest) = window::<8>(place, count as usize & 7) {
+                *rest = second.0.to_le_bytes();
+            }
+            self.len += count + second.1;
+        } else {
+            self.grow_and_put(first, count, second);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_and_put(&mut self, first: u64, count: u32, second: (u64, u32)) {
+        if self.bytes.len() >= BYTES_MAX {
+            self.full = true;
+            return;
+        }
+        let len = (self.bytes.len() * 2).max(self.len() + GROWTH);
+        self.bytes.resize(len, 0);
+        self.put(first, count);
+        self.put(second.0, second.1);
+    }
+
+    /// Overwrites a field that ends at `end`.
+    #[inline]
+    pub(super) fn patch<const N: usize>(&mut self, end: u32, field: [u8; N]) {
+        debug_assert!(end <= self.len);
+        let place = window(&mut self.bytes, end as usize - N);
+        if let Some(place) = place {
+            *place = field;
+        }
+    }
+
+    fn align_to(&mut self, alignment: usize, with: u8) {
+        let missing = self.len().next_multiple_of(alignment) - self.len();
+        self.extend(std::iter::repeat_n(with, missing));
+    }
+}
+
+/// So many bytes at a place, if there are as many.
+#[inline(always)]
+fn window<const N: usize>(bytes: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
+    bytes.get_mut(at..at + N)?.first_chunk_mut()
 }
 
 impl Extend<u8> for CodeBuffer {
+    #[inline]
     fn extend<T: IntoIterator<Item = u8>>(&mut self, iter: T) {
-        self.bytes.extend(iter);
+        let (mut bits, mut count) = (0, 0);
+        for byte in iter {
+            bits |= u64::from(byte) << (count * 8);
+            count += 1;
+            if count == 8 {
+                self.put(bits, count);
+                (bits, count) = (0, 0);
+            }
+        }
+        self.put(bits, count);
     }
 }
 
 impl<'a> Extend<&'a u8> for CodeBuffer {
+    #[inline]
     fn extend<T: IntoIterator<Item = &'a u8>>(&mut self, iter: T) {
-        self.bytes.extend(iter);
+        self.extend(iter.into_iter().copied());
     }
 }
 
 impl DynasmApi for CodeBuffer {
     #[inline]
     fn offset(&self) -> AssemblyOffset {
-        AssemblyOffset(self.bytes.len())
+        AssemblyOffset(self.len())
     }
 
     #[inline]
     fn push(&mut self, byte: u8) {
-        self.bytes.push(byte);
+        self.put(u64::from(byte), 1);
     }
 
     #[inline]
     fn push_i32(&mut self, value: i32) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(u64::from(value.cast_unsigned()), 4);
     }
 
     #[inline]
     fn push_i64(&mut self, value: i64) {
-        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self.put(value.cast_unsigned(), 8);
     }
 
     fn align(&mut self, alignment: usize, with: u8) {
-        let len = self.bytes.len().next_multiple_of(alignment);
-        self.bytes.resize(len, with);
+        self.align_to(alignment, with);
     }
 }
 
@@ -156,37 +270,37 @@ impl Fixups {
     /// Appends data behind the code and patches every field. Returns the size of the code proper, or none if a
     /// field is out of reach, which would be a bug.
     pub(super) fn finish(&mut self, buffer: &mut CodeBuffer) -> Option<u32> {
-        let bytes = &mut buffer.bytes;
-        let text = u32::try_from(bytes.len()).ok()?;
+        let text = buffer.end();
         if !self.consts.is_empty() || !self.tables.is_empty() {
-            bytes.resize(bytes.len().next_multiple_of(16), 0xcc);
+            buffer.align_to(16, 0xcc);
         }
-        let pool = i64::try_from(bytes.len()).ok()?;
+        let pool = buffer.end();
         for constant in &self.consts {
-            bytes.extend_from_slice(&constant.to_le_bytes());
+            buffer.extend(constant.to_le_bytes());
         }
-        let tables = i64::try_from(bytes.len()).ok()?;
-        self.write_tables(bytes, tables)?;
+        let tables = buffer.end();
+        self.write_tables(buffer, tables)?;
+        // Every distance between two places fits if the code does.
+        i32::try_from(buffer.len()).ok().filter(|_| !buffer.full)?;
         for fixup in &self.fixups {
-            let label = |label: Label| self.bound(label).map(i64::from);
             let target = match fixup.target {
-                Target::Jump(to) | Target::Short(to) => label(to)?,
-                Target::Const(id) => pool + i64::from(id.0) * 16,
-                Target::Table(table) => tables + i64::from(self.tables[table as usize]) * 4,
+                Target::Jump(to) => self.bound(to)?,
+                Target::Short(to) => {
+                    let distance = self.bound(to)?.wrapping_sub(fixup.end).cast_signed();
+                    buffer.patch(fixup.end, i8::try_from(distance).ok()?.to_le_bytes());
+                    continue;
+                }
+                Target::Const(id) => pool + id.0 * 16,
+                Target::Table(table) => tables + self.tables[table as usize] * 4,
             };
-            let distance = target - i64::from(fixup.end);
-            let end = fixup.end as usize;
-            if let Target::Short(_) = fixup.target {
-                bytes[end - 1..end].copy_from_slice(&i8::try_from(distance).ok()?.to_le_bytes());
-            } else {
-                bytes[end - 4..end].copy_from_slice(&i32::try_from(distance).ok()?.to_le_bytes());
-            }
+            let distance = target.wrapping_sub(fixup.end);
+            buffer.patch(fixup.end, distance.to_le_bytes());
         }
         Some(text)
     }
 
     /// Entries are the distance from the start of their table.
-    fn write_tables(&self, bytes: &mut Vec<u8>, tables: i64) -> Option<()> {
+    fn write_tables(&self, buffer: &mut CodeBuffer, tables: u32) -> Option<()> {
         let mut next_table = 0;
         let mut base = tables;
         for (at, &label) in self.table_entries.iter().enumerate() {
@@ -195,12 +309,32 @@ impl Fixups {
                 .get(next_table)
                 .is_some_and(|&t| t as usize <= at)
             {
-                base = tables + i64::from(self.tables[next_table]) * 4;
+                base = tables + self.tables[next_table] * 4;
                 next_table += 1;
             }
-            let distance = i64::from(self.bound(label)?) - base;
-            bytes.extend_from_slice(&i32::try_from(distance).ok()?.to_le_bytes());
+            let distance = self.bound(label)?.wrapping_sub(base);
+            buffer.put(u64::from(distance), 4);
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_MAX, CodeBuffer, Fixups};
+
+    #[test]
+    fn too_much_code_is_refused() {
+        for (count, fits) in [(BYTES_MAX / 8 - 8, true), (BYTES_MAX / 2, false)] {
+            let mut buffer = CodeBuffer::default();
+            for number in (0..).take(count) {
+                buffer.put_both(number, 5, (number, 3));
+            }
+            assert!(buffer.len() <= 2 * BYTES_MAX);
+            let mut fixups = Fixups::default();
+            assert_eq!(fixups.finish(&mut buffer).is_some(), fits, "{count}");
+            buffer.clear();
+            assert_eq!(fixups.finish(&mut buffer), Some(0));
+        }
     }
 }

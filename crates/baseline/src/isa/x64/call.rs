@@ -1,31 +1,36 @@
 //! Calls.
 
 use super::control::field;
+use super::encode::Opcode;
 use super::{Asm, regs};
-use crate::isa::{Addr, Reg};
+use crate::isa::{Addr, AluOp, Reg};
+use crate::state::value::Ty;
 use dynasmrt::DynasmApi as _;
 use std::mem::offset_of;
 use upshift_abi::{FuncImport, Libcall, RelocTarget, TableEntry};
 use upshift_module::FuncIndex;
+use upshift_module::ops::Width;
 
 impl Asm {
     /// Makes room below the stack pointer.
     pub(crate) fn push_area(&mut self, bytes: i32) {
         if bytes != 0 {
-            emit!(self; sub rsp, DWORD bytes);
+            self.alu_imm(Width::W64, AluOp::Sub, regs::RSP, bytes);
         }
     }
 
     /// Gives room below the stack pointer back.
     pub(crate) fn pop_area(&mut self, bytes: i32) {
         if bytes != 0 {
-            emit!(self; add rsp, DWORD bytes);
+            self.alu_imm(Width::W64, AluOp::Add, regs::RSP, bytes);
         }
     }
 
     /// Calls a function of the module through its entry slot; the return offset.
     pub(crate) fn call_slot(&mut self, func: FuncIndex) -> u32 {
-        emit!(self; mov rdi, r15; call QWORD [rip + 0]);
+        self.mov(Ty::I64, regs::RDI, regs::VMCTX);
+        // Relative to the instruction pointer.
+        self.plain(Opcode::one(0xff), (0x15, 5));
         self.reloc_here(RelocTarget::EntrySlot(func));
         self.call_site()
     }
@@ -34,9 +39,9 @@ impl Asm {
     pub(crate) fn call_import(&mut self, import: i32) -> u32 {
         let slot = Addr::Ctx(import + field(offset_of!(FuncImport, slot)));
         let vmctx = Addr::Ctx(import + field(offset_of!(FuncImport, vmctx)));
-        mem!(self, slot, [mov r11,] []);
-        mem!(self, vmctx, [mov rdi,] []);
-        emit!(self; call QWORD [r11]);
+        self.load(Ty::I64, regs::R11, slot);
+        self.load(Ty::I64, regs::RDI, vmctx);
+        self.mem_imm(Opcode::one(0xff), 2, Addr::Base(regs::R11, 0), (0, 0));
         self.call_site()
     }
 
@@ -44,15 +49,16 @@ impl Asm {
     pub(crate) fn call_entry(&mut self) -> u32 {
         let vmctx = Addr::Base(regs::R11, field(offset_of!(TableEntry, vmctx)));
         let slot = Addr::Base(regs::R11, field(offset_of!(TableEntry, slot)));
-        mem!(self, vmctx, [mov rdi,] []);
-        mem!(self, slot, [mov r11,] []);
-        emit!(self; call QWORD [r11]);
+        self.load(Ty::I64, regs::RDI, vmctx);
+        self.load(Ty::I64, regs::R11, slot);
+        self.mem_imm(Opcode::one(0xff), 2, Addr::Base(regs::R11, 0), (0, 0));
         self.call_site()
     }
 
     /// Calls a helper whose other arguments are in place.
     pub(crate) fn call_helper(&mut self, libcall: Libcall) -> u32 {
-        emit!(self; mov rdi, r15; call DWORD 0);
+        self.mov(Ty::I64, regs::RDI, regs::VMCTX);
+        self.plain(Opcode::one(0xe8), (0, 4));
         self.reloc_here(RelocTarget::Libcall(libcall));
         self.call_site()
     }

@@ -1,13 +1,15 @@
 //! Jumps, tables, prologue, epilogue, traps.
 
-use super::{Asm, n};
-use crate::isa::x64::regs::{R11, VMCTX};
-use crate::isa::{Addr, Cond, Label, Reg};
+use super::encode::Opcode;
+use super::{Asm, condition_code, n};
+use crate::isa::x64::regs::{MEMORY0, R10, R11, RDI, VMCTX};
+use crate::isa::{Addr, AluOp, Cond, Label, Reg};
 use crate::state::value::Ty;
 use dynasmrt::DynasmApi as _;
 use std::mem::offset_of;
 use upshift_abi::callconv::x64::INCOMING_ARGS_OFFSET;
 use upshift_abi::{StoreContext, VmContext};
+use upshift_module::ops::Width;
 
 /// Offset of a field of a small struct.
 pub(crate) const fn field(offset: usize) -> i32 {
@@ -24,6 +26,9 @@ pub(crate) const fn field(offset: usize) -> i32 {
 /// Frames larger than this are compared with care for wrapping.
 const LARGE_FRAME: u32 = 1 << 16;
 
+const JMP8: Opcode = Opcode::one(0xeb);
+const JCC8: Opcode = Opcode::one(0x70);
+
 /// The fields of the prologue that are known at the end only.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PrologueFields {
@@ -31,29 +36,6 @@ pub(crate) struct PrologueFields {
     check_end: Option<u32>,
     /// End of the frame size.
     frame_end: u32,
-}
-
-macro_rules! cond_jump_rows {
-    ($s:tt, $cond:expr, $($target:tt)*) => {
-        match $cond {
-            Cond::Eq | Cond::FloatEq => emit!($s; je $($target)*),
-            Cond::Ne | Cond::FloatNe => emit!($s; jne $($target)*),
-            Cond::LtS => emit!($s; jl $($target)*),
-            Cond::GeS => emit!($s; jge $($target)*),
-            Cond::GtS => emit!($s; jg $($target)*),
-            Cond::LeS => emit!($s; jle $($target)*),
-            Cond::LtU => emit!($s; jb $($target)*),
-            Cond::GeU => emit!($s; jae $($target)*),
-            Cond::GtU => emit!($s; ja $($target)*),
-            Cond::LeU => emit!($s; jbe $($target)*),
-            Cond::Negative => emit!($s; js $($target)*),
-            Cond::NotNegative => emit!($s; jns $($target)*),
-            Cond::Overflow => emit!($s; jo $($target)*),
-            Cond::NoOverflow => emit!($s; jno $($target)*),
-            Cond::Unordered => emit!($s; jp $($target)*),
-            Cond::Ordered => emit!($s; jnp $($target)*),
-        }
-    };
 }
 
 impl Asm {
@@ -66,10 +48,10 @@ impl Asm {
     /// Jumps.
     pub(crate) fn jump(&mut self, label: Label) {
         if let Some(distance) = self.short_distance(label) {
-            emit!(self; jmp BYTE distance);
+            self.plain(JMP8, (u64::from(distance.cast_unsigned()), 1));
             return;
         }
-        emit!(self; jmp DWORD 0);
+        self.plain(Opcode::one(0xe9), (0, 4));
         let end = self.offset();
         self.fixups.jump(end, label);
     }
@@ -91,24 +73,26 @@ impl Asm {
 
     fn jump_simple_if(&mut self, cond: Cond, label: Label) {
         if let Some(distance) = self.short_distance(label) {
-            cond_jump_rows!(self, cond, BYTE distance);
+            let op = JCC8.plus(condition_code(cond));
+            self.plain(op, (u64::from(distance.cast_unsigned()), 1));
             return;
         }
-        cond_jump_rows!(self, cond, DWORD 0);
+        let op = Opcode::two(0x80).plus(condition_code(cond));
+        self.plain(op, (0, 4));
         let end = self.offset();
         self.fixups.jump(end, label);
     }
 
     /// Jumps to a label that will be bound within 127 bytes.
     pub(crate) fn jump_short(&mut self, label: Label) {
-        emit!(self; jmp BYTE 0);
+        self.plain(JMP8, (0, 1));
         let end = self.offset();
         self.fixups.short(end, label);
     }
 
     /// The same under a condition on a single flag combination.
     pub(crate) fn jump_short_if(&mut self, cond: Cond, label: Label) {
-        cond_jump_rows!(self, cond, BYTE 0);
+        self.plain(JCC8.plus(condition_code(cond)), (0, 1));
         let end = self.offset();
         self.fixups.short(end, label);
     }
@@ -129,7 +113,7 @@ impl Asm {
 
     /// An instruction that raises SIGILL.
     pub(crate) fn undefined(&mut self) {
-        emit!(self; ud2);
+        self.plain(Opcode::two(0x0b), (0, 0));
     }
 
     /// Opens the frame. `most` bounds its size; `overflow` is the cold trap of the stack check, none if there is to be no check.
@@ -157,7 +141,7 @@ impl Asm {
             emit!(self; cmp r10, rsp);
             self.jump_if(Cond::GtU, overflow);
         }
-        mem!(self, Addr::Base(R11, limit), [cmp r10,] []);
+        self.alu_mem(Width::W64, AluOp::Cmp, R10, Addr::Base(R11, limit));
         self.jump_if(Cond::LtU, overflow);
         check_end
     }
@@ -172,18 +156,18 @@ impl Asm {
 
     /// Saves vmctx and takes it into its register.
     pub(crate) fn enter(&mut self, vmctx_slot: Addr, saved: &[(Reg, Addr)]) {
-        mem!(self, vmctx_slot, [mov] [, rdi]);
+        self.store(Ty::I64, vmctx_slot, RDI);
         for &(reg, addr) in saved {
             self.store(Ty::I64, addr, reg);
         }
-        emit!(self; mov r15, rdi);
+        self.mov(Ty::I64, VMCTX, RDI);
     }
 
     /// Loads the base of memory 0.
     pub(crate) fn load_memory0(&mut self) {
         let base = field(offset_of!(VmContext, memory0_base));
         let addr = Addr::Base(VMCTX, base);
-        mem!(self, addr, [mov r14,] []);
+        self.load(Ty::I64, MEMORY0, addr);
     }
 
     /// Restores registers and returns, popping stack arguments.
@@ -191,9 +175,9 @@ impl Asm {
         for &(reg, addr) in saved {
             self.load(Ty::I64, reg, addr);
         }
-        emit!(self; leave);
+        self.plain(Opcode::one(0xc9), (0, 0));
         match i16::try_from(stack_bytes) {
-            Ok(0) => emit!(self; ret),
+            Ok(0) => self.plain(Opcode::one(0xc3), (0, 0)),
             Ok(bytes) => emit!(self; ret WORD bytes),
             Err(_) => self.leave_popping(stack_bytes),
         }

@@ -2,8 +2,9 @@
 //!
 //! Truncation has a fast path that is right for every value in range, and a cold path that sorts out the rest.
 
+use super::encode::Opcode;
 use super::{Asm, n, regs};
-use crate::isa::{Addr, Cond, FloatAlu, Label, Reg};
+use crate::isa::{Addr, Cond, FloatAlu, FloatBits, Label, Reg};
 use crate::state::value::Ty;
 use dynasmrt::DynasmApi as _;
 use upshift_abi::TrapCode;
@@ -21,22 +22,12 @@ pub(crate) struct Truncation {
     pub(crate) src: Reg,
 }
 
-macro_rules! to_int {
-    ($s:tt, $from:expr, $reg:ident ( $d:tt ), $src:tt) => {
-        match $from {
-            FloatWidth::F32 => emit!($s; cvttss2si $reg($d), Rx($src)),
-            FloatWidth::F64 => emit!($s; cvttsd2si $reg($d), Rx($src)),
-        }
-    };
-}
-
-macro_rules! from_int {
-    ($s:tt, $to:expr, $d:tt, $reg:ident ( $src:tt )) => {
-        match $to {
-            FloatWidth::F32 => emit!($s; cvtsi2ss Rx($d), $reg($src)),
-            FloatWidth::F64 => emit!($s; cvtsi2sd Rx($d), $reg($src)),
-        }
-    };
+/// A scalar instruction that converts: its width is in its prefix.
+const fn scalar(code: u8, width: FloatWidth) -> Opcode {
+    match width {
+        FloatWidth::F32 => Opcode::two(code).prefix(0xf3),
+        FloatWidth::F64 => Opcode::two(code).prefix(0xf2),
+    }
 }
 
 /// Bits of 2^63 or -2^63.
@@ -50,13 +41,22 @@ fn two_to_63(width: FloatWidth, negative: bool) -> u64 {
 }
 
 impl Asm {
+    /// `cvttss2si`, `cvttsd2si`
+    pub(super) fn cvt_to_int(&mut self, from: FloatWidth, to: Width, dst: Reg, src: Reg) {
+        self.regs(scalar(0x2c, from).of(to), dst, src);
+    }
+
+    /// `cvtsi2ss`, `cvtsi2sd`
+    pub(super) fn cvt_from_int(&mut self, to: FloatWidth, from: Width, dst: Reg, src: Reg) {
+        self.regs(scalar(0x2a, to).of(from), dst, src);
+    }
+
     /// The fast path: goes to `cold` for values that it does not cover.
     pub(crate) fn truncate(&mut self, t: Truncation, cold: Label) {
-        let (d, s) = (n(t.dst), n(t.src));
+        let d = n(t.dst);
         match (t.to, t.signed) {
             (Width::W32, signed) => {
-                let scratch = n(regs::R11);
-                to_int!(self, t.from, Rq(scratch), s);
+                self.cvt_to_int(t.from, Width::W64, regs::R11, t.src);
                 if signed {
                     emit!(self; movsxd Rq(d), r11d);
                 } else {
@@ -70,13 +70,13 @@ impl Asm {
                 }
             }
             (Width::W64, true) => {
-                to_int!(self, t.from, Rq(d), s);
+                self.cvt_to_int(t.from, Width::W64, t.dst, t.src);
                 // Only the least integer overflows when one is taken away.
                 emit!(self; cmp Rq(d), BYTE 1);
                 self.jump_if(Cond::Overflow, cold);
             }
             (Width::W64, false) => {
-                to_int!(self, t.from, Rq(d), s);
+                self.cvt_to_int(t.from, Width::W64, t.dst, t.src);
                 emit!(self; test Rq(d), Rq(d));
                 self.jump_if(Cond::Negative, cold);
             }
@@ -97,11 +97,11 @@ impl Asm {
                 self.jump_if(Cond::Eq, back);
             }
             (Width::W64, false) => {
-                let (d, s, scratch) = (n(t.dst), n(t.src), n(regs::XMM15));
-                emit!(self; movaps Rx(scratch), Rx(s));
+                let d = n(t.dst);
+                self.mov(Ty::F64, regs::XMM15, t.src);
                 let half = Addr::Const(self.const64(two_to_63(t.from, false)));
                 self.float_alu_mem(t.from, FloatAlu::Sub, regs::XMM15, half);
-                to_int!(self, t.from, Rq(d), scratch);
+                self.cvt_to_int(t.from, Width::W64, t.dst, regs::XMM15);
                 emit!(self; test Rq(d), Rq(d));
                 self.jump_if(Cond::Negative, overflow);
                 emit!(self; btc Rq(d), BYTE 63);
@@ -144,27 +144,25 @@ impl Asm {
 
     /// dst = float of an integer; `src` is zero-extended if it is an unsigned i32
     pub(crate) fn convert(&mut self, to: FloatWidth, from: Width, signed: bool, pair: (Reg, Reg)) {
-        let (d, s) = (n(pair.0), n(pair.1));
+        let (dst, src) = pair;
         // The conversion keeps the other lanes: break the dependency on them.
-        emit!(self; xorps Rx(d), Rx(d));
+        self.float_bits(FloatBits::Xor, dst, dst);
         match (from, signed) {
-            (Width::W32, true) => from_int!(self, to, d, Rd(s)),
+            (_, true) => self.cvt_from_int(to, from, dst, src),
             (Width::W32, false) => {
-                emit!(self; mov r11d, Rd(s));
-                let scratch = n(regs::R11);
-                from_int!(self, to, d, Rq(scratch));
+                self.zero_extend(regs::R11, src);
+                self.cvt_from_int(to, Width::W64, dst, regs::R11);
             }
-            (Width::W64, true) => from_int!(self, to, d, Rq(s)),
-            (Width::W64, false) => self.convert_u64(to, pair.0, pair.1),
+            (Width::W64, false) => self.convert_u64(to, dst, src),
         }
     }
 
     fn convert_u64(&mut self, to: FloatWidth, dst: Reg, src: Reg) {
-        let (d, s, scratch) = (n(dst), n(src), n(regs::R11));
+        let s = n(src);
         let (big, done) = (self.new_label(), self.new_label());
         emit!(self; test Rq(s), Rq(s));
         self.jump_short_if(Cond::Negative, big);
-        from_int!(self, to, d, Rq(s));
+        self.cvt_from_int(to, Width::W64, dst, src);
         self.jump_short(done);
         self.bind(big);
         // Halve, keeping the lowest bit sticky so that rounding is right, and double.
@@ -173,28 +171,28 @@ impl Asm {
         self.jump_short_if(Cond::GeU, even);
         emit!(self; or r11, BYTE 1);
         self.bind(even);
-        from_int!(self, to, d, Rq(scratch));
+        self.cvt_from_int(to, Width::W64, dst, regs::R11);
         self.float_alu(to, FloatAlu::Add, dst, dst);
         self.bind(done);
     }
 
     /// dst = src at the other width
     pub(crate) fn float_resize(&mut self, to: FloatWidth, dst: Reg, src: Reg) {
-        let (d, s) = (n(dst), n(src));
-        match to {
-            FloatWidth::F32 => emit!(self; cvtsd2ss Rx(d), Rx(s)),
-            FloatWidth::F64 => emit!(self; cvtss2sd Rx(d), Rx(s)),
-        }
+        let from = match to {
+            FloatWidth::F32 => FloatWidth::F64,
+            FloatWidth::F64 => FloatWidth::F32,
+        };
+        self.regs(scalar(0x5a, from), dst, src);
     }
 
     /// Bits of a float register in an integer register, or the reverse.
     pub(crate) fn transfer(&mut self, width: Width, dst: Reg, src: Reg) {
-        let (d, s) = (n(dst), n(src));
-        match (width, dst.is_float()) {
-            (Width::W32, true) => emit!(self; movd Rx(d), Rd(s)),
-            (Width::W64, true) => emit!(self; movq Rx(d), Rq(s)),
-            (Width::W32, false) => emit!(self; movd Rd(d), Rx(s)),
-            (Width::W64, false) => emit!(self; movq Rq(d), Rx(s)),
-        }
+        // The vector register is in the reg field both ways.
+        let (code, float, int) = if dst.is_float() {
+            (0x6e, dst, src)
+        } else {
+            (0x7e, src, dst)
+        };
+        self.regs(Opcode::two(code).prefix(0x66).of(width), float, int);
     }
 }

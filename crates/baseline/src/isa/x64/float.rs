@@ -1,26 +1,44 @@
 //! Float instructions.
 
+use super::encode::Opcode;
 use super::{Asm, n, regs};
 use crate::isa::{Addr, Cond, FloatAlu, FloatBits, Reg, Rounding};
+use crate::state::value::Ty;
 use dynasmrt::DynasmApi as _;
 use upshift_module::ops::FloatWidth;
 
-macro_rules! fwide {
-    ($s:tt, $w:expr, $single:tt, $double:tt, $a:tt, $b:tt) => {
-        match $w {
-            FloatWidth::F32 => emit!($s; $single Rx($a), Rx($b)),
-            FloatWidth::F64 => emit!($s; $double Rx($a), Rx($b)),
-        }
-    };
+/// A scalar instruction, whose width is in its prefix.
+const fn scalar(code: u8, width: FloatWidth) -> Opcode {
+    match width {
+        FloatWidth::F32 => Opcode::two(code).prefix(0xf3),
+        FloatWidth::F64 => Opcode::two(code).prefix(0xf2),
+    }
 }
 
-macro_rules! fmem {
-    ($s:tt, $w:expr, $single:tt, $double:tt, $a:tt, $addr:tt) => {
-        match $w {
-            FloatWidth::F32 => mem!($s, $addr, [$single Rx($a),] []),
-            FloatWidth::F64 => mem!($s, $addr, [$double Rx($a),] []),
-        }
+const fn alu_opcode(width: FloatWidth, op: FloatAlu) -> Opcode {
+    let code = match op {
+        FloatAlu::Add => 0x58,
+        FloatAlu::Mul => 0x59,
+        FloatAlu::Sub => 0x5c,
+        FloatAlu::Div => 0x5e,
     };
+    scalar(code, width)
+}
+
+const fn bits_opcode(op: FloatBits) -> Opcode {
+    Opcode::two(match op {
+        FloatBits::And => 0x54,
+        FloatBits::Or => 0x56,
+        FloatBits::Xor => 0x57,
+    })
+}
+
+/// `ucomiss`, `ucomisd`
+const fn compare_opcode(width: FloatWidth) -> Opcode {
+    match width {
+        FloatWidth::F32 => Opcode::two(0x2e),
+        FloatWidth::F64 => Opcode::two(0x2e).prefix(0x66),
+    }
 }
 
 /// The sign bit alone, in every lane of a width.
@@ -34,44 +52,22 @@ fn sign_mask(width: FloatWidth) -> u128 {
 impl Asm {
     /// dst = dst op src
     pub(crate) fn float_alu(&mut self, width: FloatWidth, op: FloatAlu, dst: Reg, src: Reg) {
-        let (a, b) = (n(dst), n(src));
-        match op {
-            FloatAlu::Add => fwide!(self, width, addss, addsd, a, b),
-            FloatAlu::Sub => fwide!(self, width, subss, subsd, a, b),
-            FloatAlu::Mul => fwide!(self, width, mulss, mulsd, a, b),
-            FloatAlu::Div => fwide!(self, width, divss, divsd, a, b),
-        }
+        self.regs(alu_opcode(width, op), dst, src);
     }
 
     /// dst = dst op memory
     pub(crate) fn float_alu_mem(&mut self, width: FloatWidth, op: FloatAlu, dst: Reg, src: Addr) {
-        let a = n(dst);
-        match op {
-            FloatAlu::Add => fmem!(self, width, addss, addsd, a, src),
-            FloatAlu::Sub => fmem!(self, width, subss, subsd, a, src),
-            FloatAlu::Mul => fmem!(self, width, mulss, mulsd, a, src),
-            FloatAlu::Div => fmem!(self, width, divss, divsd, a, src),
-        }
+        self.mem(alu_opcode(width, op), dst, src);
     }
 
     /// Bitwise, on whole registers.
     pub(crate) fn float_bits(&mut self, op: FloatBits, dst: Reg, src: Reg) {
-        let (a, b) = (n(dst), n(src));
-        match op {
-            FloatBits::And => emit!(self; andps Rx(a), Rx(b)),
-            FloatBits::Or => emit!(self; orps Rx(a), Rx(b)),
-            FloatBits::Xor => emit!(self; xorps Rx(a), Rx(b)),
-        }
+        self.regs(bits_opcode(op), dst, src);
     }
 
     fn mask(&mut self, op: FloatBits, dst: Reg, bits: u128) {
-        let a = n(dst);
         let addr = Addr::Const(self.const128(bits));
-        match op {
-            FloatBits::And => mem!(self, addr, [andps Rx(a),] []),
-            FloatBits::Or => mem!(self, addr, [orps Rx(a),] []),
-            FloatBits::Xor => mem!(self, addr, [xorps Rx(a),] []),
-        }
+        self.mem(bits_opcode(op), dst, addr);
     }
 
     /// dst = |dst|
@@ -86,8 +82,7 @@ impl Asm {
 
     /// dst = magnitude of dst, sign of sign; the registers differ
     pub(crate) fn float_copysign(&mut self, width: FloatWidth, dst: Reg, sign: Reg) {
-        let s = n(sign);
-        emit!(self; movaps xmm15, Rx(s));
+        self.mov(Ty::V128, regs::XMM15, sign);
         self.mask(FloatBits::And, regs::XMM15, sign_mask(width));
         self.mask(FloatBits::And, dst, !sign_mask(width));
         self.float_bits(FloatBits::Or, dst, regs::XMM15);
@@ -95,8 +90,7 @@ impl Asm {
 
     /// dst = square root of src
     pub(crate) fn float_sqrt(&mut self, width: FloatWidth, dst: Reg, src: Reg) {
-        let (a, b) = (n(dst), n(src));
-        fwide!(self, width, sqrtss, sqrtsd, a, b);
+        self.regs(scalar(0x51, width), dst, src);
     }
 
     /// dst = src rounded to an integral value
@@ -117,14 +111,12 @@ impl Asm {
 
     /// Compares for `Cond`'s float meanings.
     pub(crate) fn float_compare(&mut self, width: FloatWidth, a: Reg, b: Reg) {
-        let (a, b) = (n(a), n(b));
-        fwide!(self, width, ucomiss, ucomisd, a, b);
+        self.regs(compare_opcode(width), a, b);
     }
 
     /// Compares with memory.
     pub(crate) fn float_compare_mem(&mut self, width: FloatWidth, a: Reg, b: Addr) {
-        let a = n(a);
-        fmem!(self, width, ucomiss, ucomisd, a, b);
+        self.mem(compare_opcode(width), a, b);
     }
 
     /// dst = the lesser or greater, NaN if either is, -0 below +0; the registers differ
@@ -141,12 +133,8 @@ impl Asm {
         self.float_alu(width, FloatAlu::Add, dst, src);
         self.jump_short(done);
         self.bind(differ);
-        let (a, b) = (n(dst), n(src));
-        if max {
-            fwide!(self, width, maxss, maxsd, a, b);
-        } else {
-            fwide!(self, width, minss, minsd, a, b);
-        }
+        let code = if max { 0x5f } else { 0x5d };
+        self.regs(scalar(code, width), dst, src);
         self.bind(done);
     }
 }

@@ -1,10 +1,36 @@
 //! Moves: between registers, to and from memory, constants.
 
-use super::{Asm, n, regs};
+use super::encode::Opcode;
+use super::{Asm, regs};
 use crate::isa::{Addr, Reg};
 use crate::state::value::Ty;
 use dynasmrt::DynasmApi as _;
 use upshift_module::ops::{LoadOp, StoreOp};
+
+const MOV: Opcode = Opcode::one(0x8b);
+const MOVAPS: Opcode = Opcode::two(0x28);
+const XORPS: Opcode = Opcode::two(0x57);
+const MOVLPS: Opcode = Opcode::two(0x13);
+
+const fn load_opcode(ty: Ty) -> Opcode {
+    match ty {
+        Ty::I32 => MOV,
+        Ty::I64 | Ty::FuncRef | Ty::ExternRef => MOV.wide(),
+        Ty::F32 => Opcode::two(0x10).prefix(0xf3),
+        Ty::F64 => Opcode::two(0x10).prefix(0xf2),
+        Ty::V128 => Opcode::two(0x10),
+    }
+}
+
+const fn store_opcode(ty: Ty) -> Opcode {
+    match ty {
+        Ty::I32 => Opcode::one(0x89),
+        Ty::I64 | Ty::FuncRef | Ty::ExternRef => Opcode::one(0x89).wide(),
+        Ty::F32 => Opcode::two(0x11).prefix(0xf3),
+        Ty::F64 => Opcode::two(0x11).prefix(0xf2),
+        Ty::V128 => Opcode::two(0x11),
+    }
+}
 
 impl Asm {
     /// dst = src within a register class. Moving an i32 clears the upper half.
@@ -12,42 +38,27 @@ impl Asm {
         if dst == src {
             return;
         }
-        let (d, s) = (n(dst), n(src));
-        match ty {
-            Ty::I32 => emit!(self; mov Rd(d), Rd(s)),
-            Ty::I64 | Ty::FuncRef | Ty::ExternRef => emit!(self; mov Rq(d), Rq(s)),
-            Ty::F32 | Ty::F64 | Ty::V128 => emit!(self; movaps Rx(d), Rx(s)),
-        }
+        let op = match ty {
+            Ty::I32 => MOV,
+            Ty::I64 | Ty::FuncRef | Ty::ExternRef => MOV.wide(),
+            Ty::F32 | Ty::F64 | Ty::V128 => MOVAPS,
+        };
+        self.regs(op, dst, src);
     }
 
     /// Clears the upper half of a register.
     pub(crate) fn zero_extend(&mut self, dst: Reg, src: Reg) {
-        let (d, s) = (n(dst), n(src));
-        emit!(self; mov Rd(d), Rd(s));
+        self.regs(MOV, dst, src);
     }
 
     /// dst = a slot's value
     pub(crate) fn load(&mut self, ty: Ty, dst: Reg, addr: Addr) {
-        let d = n(dst);
-        match ty {
-            Ty::I32 => mem!(self, addr, [mov Rd(d),] []),
-            Ty::I64 | Ty::FuncRef | Ty::ExternRef => mem!(self, addr, [mov Rq(d),] []),
-            Ty::F32 => mem!(self, addr, [movss Rx(d),] []),
-            Ty::F64 => mem!(self, addr, [movsd Rx(d),] []),
-            Ty::V128 => mem!(self, addr, [movups Rx(d),] []),
-        }
+        self.mem(load_opcode(ty), dst, addr);
     }
 
     /// A slot's value = src
     pub(crate) fn store(&mut self, ty: Ty, addr: Addr, src: Reg) {
-        let s = n(src);
-        match ty {
-            Ty::I32 => mem!(self, addr, [mov] [, Rd(s)]),
-            Ty::I64 | Ty::FuncRef | Ty::ExternRef => mem!(self, addr, [mov] [, Rq(s)]),
-            Ty::F32 => mem!(self, addr, [movss] [, Rx(s)]),
-            Ty::F64 => mem!(self, addr, [movsd] [, Rx(s)]),
-            Ty::V128 => mem!(self, addr, [movups] [, Rx(s)]),
-        }
+        self.mem(store_opcode(ty), src, addr);
     }
 
     /// Copies between two memory places; touches nothing but the vector scratch register.
@@ -63,29 +74,23 @@ impl Asm {
     }
 
     /// dst = constant
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low half, or checked just before"
-    )]
     pub(crate) fn load_const(&mut self, ty: Ty, dst: Reg, bits: u64) {
-        let d = n(dst);
         if dst.is_float() {
             self.load_float_const(ty, dst, bits);
         } else if bits == 0 && !self.flags_live {
-            emit!(self; xor Rd(d), Rd(d));
+            self.regs(Opcode::one(0x33), dst, dst);
         } else if bits <= u64::from(u32::MAX) || ty == Ty::I32 {
-            emit!(self; mov Rd(d), DWORD bits as u32 as i32);
+            self.short_reg(Opcode::one(0xb8), dst, (bits & u64::from(u32::MAX), 4));
         } else if let Ok(imm) = i32::try_from(bits.cast_signed()) {
-            emit!(self; mov Rq(d), DWORD imm);
+            self.reg_imm32(Opcode::one(0xc7).wide(), 0, dst, imm);
         } else {
-            emit!(self; mov Rq(d), QWORD bits.cast_signed());
+            self.short_reg(Opcode::one(0xb8).wide(), dst, (bits, 8));
         }
     }
 
     fn load_float_const(&mut self, ty: Ty, dst: Reg, bits: u64) {
-        let d = n(dst);
         if bits == 0 {
-            emit!(self; xorps Rx(d), Rx(d));
+            self.regs(XORPS, dst, dst);
         } else {
             let id = self.const64(bits);
             self.load(ty, dst, Addr::Const(id));
@@ -99,11 +104,12 @@ impl Asm {
     )]
     pub(crate) fn store_const(&mut self, ty: Ty, addr: Addr, bits: u64) {
         let low = bits as u32 as i32;
+        let op = Opcode::one(0xc7);
         match ty {
-            Ty::I32 | Ty::F32 => mem!(self, addr, [mov DWORD] [, low]),
+            Ty::I32 | Ty::F32 => self.mem_imm(op, 0, addr, (low, 4)),
             Ty::I64 | Ty::F64 | Ty::FuncRef | Ty::ExternRef | Ty::V128 => {
                 if i64::from(low) == bits.cast_signed() {
-                    mem!(self, addr, [mov QWORD] [, DWORD low]);
+                    self.mem_imm(op.wide(), 0, addr, (low, 4));
                 } else {
                     let id = self.const64(bits);
                     self.copy(Ty::F64, addr, Addr::Const(id));
@@ -114,73 +120,63 @@ impl Asm {
 
     /// A load operator.
     pub(crate) fn load_op(&mut self, op: LoadOp, dst: Reg, addr: Addr) {
-        let d = n(dst);
-        match op {
-            LoadOp::I32 | LoadOp::I64U32 => mem!(self, addr, [mov Rd(d),] []),
-            LoadOp::I64 => mem!(self, addr, [mov Rq(d),] []),
-            LoadOp::F32 => mem!(self, addr, [movss Rx(d),] []),
-            LoadOp::F64 => mem!(self, addr, [movsd Rx(d),] []),
-            LoadOp::I32S8 => mem!(self, addr, [movsx Rd(d), BYTE] []),
-            LoadOp::I64S8 => mem!(self, addr, [movsx Rq(d), BYTE] []),
-            LoadOp::I32U8 | LoadOp::I64U8 => mem!(self, addr, [movzx Rd(d), BYTE] []),
-            LoadOp::I32S16 => mem!(self, addr, [movsx Rd(d), WORD] []),
-            LoadOp::I64S16 => mem!(self, addr, [movsx Rq(d), WORD] []),
-            LoadOp::I32U16 | LoadOp::I64U16 => mem!(self, addr, [movzx Rd(d), WORD] []),
-            LoadOp::I64S32 => mem!(self, addr, [movsxd Rq(d), DWORD] []),
-        }
+        let op = match op {
+            LoadOp::I32 | LoadOp::I64U32 => MOV,
+            LoadOp::I64 => MOV.wide(),
+            LoadOp::F32 => load_opcode(Ty::F32),
+            LoadOp::F64 => load_opcode(Ty::F64),
+            LoadOp::I32S8 => Opcode::two(0xbe),
+            LoadOp::I64S8 => Opcode::two(0xbe).wide(),
+            LoadOp::I32U8 | LoadOp::I64U8 => Opcode::two(0xb6),
+            LoadOp::I32S16 => Opcode::two(0xbf),
+            LoadOp::I64S16 => Opcode::two(0xbf).wide(),
+            LoadOp::I32U16 | LoadOp::I64U16 => Opcode::two(0xb7),
+            LoadOp::I64S32 => Opcode::one(0x63).wide(),
+        };
+        self.mem(op, dst, addr);
     }
 
     /// A store operator.
     pub(crate) fn store_op(&mut self, op: StoreOp, addr: Addr, src: Reg) {
-        let s = n(src);
-        match op {
-            StoreOp::I32As8 | StoreOp::I64As8 => mem!(self, addr, [mov] [, Rb(s)]),
-            StoreOp::I32As16 | StoreOp::I64As16 => mem!(self, addr, [mov] [, Rw(s)]),
-            StoreOp::I32 | StoreOp::I64As32 => mem!(self, addr, [mov] [, Rd(s)]),
-            StoreOp::I64 => mem!(self, addr, [mov] [, Rq(s)]),
-            StoreOp::F32 => mem!(self, addr, [movss] [, Rx(s)]),
-            StoreOp::F64 => mem!(self, addr, [movsd] [, Rx(s)]),
-        }
+        let op = match op {
+            StoreOp::I32As8 | StoreOp::I64As8 => Opcode::one(0x88).low_byte(src),
+            StoreOp::I32As16 | StoreOp::I64As16 => Opcode::one(0x89).prefix(0x66),
+            StoreOp::I32 | StoreOp::I64As32 => store_opcode(Ty::I32),
+            StoreOp::I64 => store_opcode(Ty::I64),
+            StoreOp::F32 => store_opcode(Ty::F32),
+            StoreOp::F64 => store_opcode(Ty::F64),
+        };
+        self.mem(op, src, addr);
     }
 
     /// A store operator with a constant that fits.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "narrow stores write the low bits"
-    )]
     pub(crate) fn store_op_imm(&mut self, op: StoreOp, addr: Addr, imm: i32) {
-        match op {
-            StoreOp::I32As8 | StoreOp::I64As8 => {
-                let imm = imm as i8;
-                mem!(self, addr, [mov BYTE] [, imm]);
-            }
-            StoreOp::I32As16 | StoreOp::I64As16 => {
-                let imm = imm as i16;
-                mem!(self, addr, [mov WORD] [, WORD imm]);
-            }
-            StoreOp::I32 | StoreOp::I64As32 | StoreOp::F32 => {
-                mem!(self, addr, [mov DWORD] [, imm]);
-            }
-            StoreOp::I64 | StoreOp::F64 => mem!(self, addr, [mov QWORD] [, DWORD imm]),
-        }
+        let word = Opcode::one(0xc7);
+        let (op, bytes) = match op {
+            StoreOp::I32As8 | StoreOp::I64As8 => (Opcode::one(0xc6), 1),
+            StoreOp::I32As16 | StoreOp::I64As16 => (word.prefix(0x66), 2),
+            StoreOp::I32 | StoreOp::I64As32 | StoreOp::F32 => (word, 4),
+            StoreOp::I64 | StoreOp::F64 => (word.wide(), 4),
+        };
+        self.mem_imm(op, 0, addr, (imm, bytes));
     }
 
     /// Clears `count` consecutive 8-byte slots from the address upwards, leaving flags and all allocated registers alone.
     pub(crate) fn clear_slots(&mut self, lowest: i32, count: i32) {
-        emit!(self; xorps xmm15, xmm15);
+        self.regs(XORPS, regs::XMM15, regs::XMM15);
         let pairs = count / 2;
         for pair in 0..pairs {
-            mem!(self, Addr::Frame(lowest + pair * 16), [movups] [, xmm15]);
+            self.store(Ty::V128, Addr::Frame(lowest + pair * 16), regs::XMM15);
         }
         if count % 2 != 0 {
-            mem!(self, Addr::Frame(lowest + pairs * 16), [movlps] [, xmm15]);
+            self.mem(MOVLPS, regs::XMM15, Addr::Frame(lowest + pairs * 16));
         }
     }
 
     /// The same for many slots, in the prologue: rdi, rax and r10 are free there, rcx is saved.
     pub(crate) fn clear_many_slots(&mut self, lowest: i32, count: i32) {
         emit!(self; mov r10, rcx);
-        mem!(self, Addr::Frame(lowest), [lea rdi,] []);
+        self.lea(regs::RDI, Addr::Frame(lowest));
         emit!(self; mov ecx, count; xor eax, eax; rep stosq; mov rcx, r10);
     }
 }

@@ -6,6 +6,9 @@ mod buffer;
 mod call;
 pub(crate) mod control;
 mod convert;
+mod encode;
+#[cfg(test)]
+mod encode_tests;
 mod float;
 mod int;
 #[cfg(test)]
@@ -13,7 +16,7 @@ pub(crate) mod machine;
 mod memory;
 pub(crate) mod regs;
 
-use crate::isa::{ConstId, Label, Reg};
+use crate::isa::{Cond, ConstId, Label, Reg};
 use buffer::{CodeBuffer, Fixups};
 pub(crate) use control::PrologueFields;
 pub(crate) use convert::Truncation;
@@ -50,7 +53,7 @@ pub(crate) struct Finished {
 impl Asm {
     /// Forgets the last function.
     pub(crate) fn reset(&mut self, cpu: CpuFeatures) {
-        self.buf.bytes.clear();
+        self.buf.clear();
         self.fixups.reset();
         self.relocs.clear();
         self.traps.clear();
@@ -62,17 +65,13 @@ impl Asm {
 
     /// Bytes that the code buffer holds without growing.
     pub(crate) fn capacity(&self) -> usize {
-        self.buf.bytes.capacity()
+        self.buf.capacity()
     }
 
     /// Bytes emitted so far.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "code over 2 GiB is refused at the end, before the offsets matter"
-    )]
     pub(crate) fn offset(&self) -> u32 {
-        self.buf.bytes.len() as u32
+        self.buf.end()
     }
 
     /// A label not yet bound.
@@ -141,9 +140,9 @@ impl Asm {
     /// Patches every field and hands the parts out; none if some distance is out of reach.
     pub(crate) fn finish(&mut self) -> Option<Finished> {
         let text_bytes = self.fixups.finish(&mut self.buf)?;
-        i32::try_from(self.buf.bytes.len()).ok()?;
+        i32::try_from(self.buf.len()).ok()?;
         Some(Finished {
-            code: self.buf.bytes.as_slice().to_vec(),
+            code: self.buf.code().to_vec(),
             text_bytes,
             relocs: self.relocs.as_slice().to_vec(),
             traps: self.traps.as_slice().to_vec(),
@@ -153,8 +152,29 @@ impl Asm {
 
     /// Overwrites a 32-bit field that ends at `end`.
     pub(crate) fn patch32(&mut self, end: u32, value: i32) {
-        let end = end as usize;
-        self.buf.bytes[end - 4..end].copy_from_slice(&value.to_le_bytes());
+        self.buf.patch(end, value.to_le_bytes());
+    }
+}
+
+/// A condition's number in jumps, conditional moves and `setcc`.
+const fn condition_code(cond: Cond) -> u8 {
+    match cond {
+        Cond::Overflow => 0,
+        Cond::NoOverflow => 1,
+        Cond::LtU => 2,
+        Cond::GeU => 3,
+        Cond::Eq | Cond::FloatEq => 4,
+        Cond::Ne | Cond::FloatNe => 5,
+        Cond::LeU => 6,
+        Cond::GtU => 7,
+        Cond::Negative => 8,
+        Cond::NotNegative => 9,
+        Cond::Unordered => 10,
+        Cond::Ordered => 11,
+        Cond::LtS => 12,
+        Cond::GeS => 13,
+        Cond::LeS => 14,
+        Cond::GtS => 15,
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) const RCX: Reg = Reg::int(1);
 pub(crate) const RDX: Reg = Reg::int(2);
 pub(crate) const RBX: Reg = Reg::int(3);
 pub(crate) const RSP: Reg = Reg::int(4);
+pub(crate) const RBP: Reg = Reg::int(5);
 pub(crate) const RSI: Reg = Reg::int(6);
 pub(crate) const RDI: Reg = Reg::int(7);
 pub(crate) const R8: Reg = Reg::int(8);
