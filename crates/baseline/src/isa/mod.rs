@@ -81,20 +81,20 @@ impl RegSet {
     }
 
     /// The member with the lowest number.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a set has 32 bits")]
     pub(crate) fn first(self) -> Option<Reg> {
-        u8::try_from(self.0.trailing_zeros())
-            .ok()
-            .filter(|&n| n < 32)
-            .map(Reg)
+        (self.0 != 0).then_some(Reg(self.0.trailing_zeros() as u8))
     }
 }
 
 impl Iterator for RegSet {
     type Item = Reg;
 
+    #[inline]
     fn next(&mut self) -> Option<Reg> {
         let reg = self.first()?;
-        self.remove(reg);
+        self.0 &= self.0 - 1;
         Some(reg)
     }
 }

@@ -125,7 +125,7 @@ impl Lower<'_> {
 
     /// Moves every operand in a register to its slot, down from the height below which operands survive.
     pub(super) fn spill_operands_below(&mut self, height: u32) {
-        for reg in self.s.regs.owned() {
+        for reg in self.s.regs.operands() {
             if let Owner::Operand(at) = self.s.regs.owner(reg)
                 && at < height
             {

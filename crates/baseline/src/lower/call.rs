@@ -8,10 +8,10 @@ use super::Lower;
 use super::cold::{ColdKind, IndirectCold};
 use super::memory::offset_by;
 use super::merge::{SCRATCH, result_reg};
-use super::operands::At;
+use super::operands::{At, Val};
 use crate::isa::x64::control::field;
 use crate::isa::x64::regs::{INT_POOL, R11};
-use crate::isa::{Addr, AluOp, Cond, Label, Reg};
+use crate::isa::{Addr, AluOp, Cond, Label, Reg, RegSet};
 use crate::state::moves::Moves;
 use crate::state::value::Ty;
 use smallvec::SmallVec;
@@ -97,7 +97,12 @@ impl Lower<'_> {
             .frame
             .note_outgoing(sig.result_area_bytes + sig.stack_bytes);
         self.s.asm.push_area(area + pushed);
-        self.move_args(sig, base, index);
+        if index.is_none() && pushed == 0 {
+            self.pop_args(sig);
+        } else {
+            self.move_args(sig, base, index);
+            self.truncate(base);
+        }
         if let Some(pointer) = sig.result_pointer() {
             self.s.asm.stack_address(Reg::int(pointer), pushed);
         }
@@ -109,14 +114,13 @@ impl Lower<'_> {
                 self.s.asm.call_entry()
             }
         };
-        self.after_call(base, return_offset);
+        self.after_call(return_offset);
         self.push_results(sig, ty);
         self.s.asm.pop_area(area);
     }
 
-    /// Drops the operands of a call and notes what its caller keeps.
-    fn after_call(&mut self, base: u32, return_offset: u32) {
-        self.truncate(base);
+    /// Notes what the caller keeps.
+    fn after_call(&mut self, return_offset: u32) {
         self.forget_locals();
         self.note_map(return_offset);
     }
@@ -147,6 +151,26 @@ impl Lower<'_> {
                 slots: slots.into(),
             });
         }
+    }
+
+    /// Takes the top operands off and moves them to where the callee expects them, which is in registers for all of them.
+    /// Nothing is allocated meanwhile, so registers and slots that were given back still hold their values.
+    pub(super) fn pop_args(&mut self, sig: &SignatureLayout) {
+        let mut moves = Moves::default();
+        let mut late: SmallVec<[(Reg, Val); 8]> = SmallVec::new();
+        for &loc in sig.params.iter().rev() {
+            let val = self.pop();
+            let Some(dst) = arg_reg(loc) else { continue };
+            match self.reg_of(val) {
+                Some(src) => moves.add(val.ty, dst, src),
+                None => late.push((dst, val)),
+            }
+        }
+        moves.resolve(SCRATCH, |m| self.s.asm.mov(m.ty, m.dst, m.src));
+        for &(dst, val) in late.iter().rev() {
+            self.move_to(dst, val);
+        }
+        self.s.regs.pinned = RegSet::EMPTY;
     }
 
     /// Moves the operands from `base` on to where the callee expects them, and the operand at `index` to the scratch register.
@@ -349,8 +373,9 @@ impl Lower<'_> {
         for (&dst, &value) in regs.iter().zip(constants) {
             self.s.asm.load_const(Ty::I32, dst, u64::from(value));
         }
+        self.truncate(base);
         let return_offset = self.s.asm.call_helper(helper);
-        self.after_call(base, return_offset);
+        self.after_call(return_offset);
         self.reload_homes();
         if let Some(ty) = result {
             let rax = INT_POOL[0];
@@ -374,8 +399,7 @@ fn arg_reg(loc: ArgLoc) -> Option<Reg> {
 
 #[cfg(test)]
 mod tests {
-    use super::{INT_ARGS, INT_POOL, R11};
-    use crate::isa::{Reg, RegSet};
+    use super::{INT_ARGS, INT_POOL, R11, Reg, RegSet};
 
     #[test]
     fn the_scratch_register_carries_no_argument() {

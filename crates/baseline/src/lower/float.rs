@@ -103,7 +103,7 @@ impl Lower<'_> {
     /// The address of an operand in its slot or among the constants.
     fn float_memory(&mut self, val: Val) -> Option<Addr> {
         match val.at {
-            At::Const(bits) => Some(Addr::Const(self.s.asm.const64(bits))),
+            At::Const(bits) => Some(Addr::Const(self.s.asm.const64(bits.get()))),
             At::Slot(_) => self.slot_of(val),
             At::Reg(_) | At::Local(_) | At::Flags(_) => None,
         }

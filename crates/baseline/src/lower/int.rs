@@ -39,7 +39,7 @@ impl Lower<'_> {
                 };
                 // The result goes to a register of its own, or to the hinted home.
                 let other = Val {
-                    at: At::Const(0),
+                    at: At::constant(0),
                     ..value
                 };
                 let dst = self.result_reg(ty, other, Some(src));
@@ -371,11 +371,11 @@ impl Lower<'_> {
     fn int_eqz(&mut self, width: Width) {
         let value = self.pop();
         match value.at {
-            At::Const(bits) => self.push_const(Ty::I32, u64::from(bits == 0)),
+            At::Const(bits) => self.push_const(Ty::I32, u64::from(bits.get() == 0)),
             At::Flags(cond) => self.push_condition(cond.negate()),
             At::Reg(_) | At::Local(_) | At::Slot(_) => {
                 let zero = Val {
-                    at: At::Const(0),
+                    at: At::constant(0),
                     ..value
                 };
                 self.compare(width, Cond::Eq, value, zero);

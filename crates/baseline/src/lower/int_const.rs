@@ -140,7 +140,7 @@ impl Lower<'_> {
         }
         if let Some(exponent) = exponent(factor) {
             let count = Val {
-                at: At::Const(u64::from(exponent)),
+                at: At::constant(u64::from(exponent)),
                 ..second
             };
             self.shift(width, ShiftOp::Shl, first, count);
@@ -182,7 +182,7 @@ impl Lower<'_> {
             _ if exponent == 0 => self.push_val(first),
             (false, false) => {
                 let count = Val {
-                    at: At::Const(u64::from(exponent)),
+                    at: At::constant(u64::from(exponent)),
                     ..second
                 };
                 self.shift(width, ShiftOp::ShrU, first, count);

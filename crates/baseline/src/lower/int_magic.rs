@@ -65,7 +65,7 @@ impl Lower<'_> {
             self.alloc(false)
         } else {
             let fresh = Val {
-                at: At::Const(0),
+                at: At::constant(0),
                 ..first
             };
             self.result_reg(Ty::I32, fresh, Some(dividend))

@@ -26,7 +26,7 @@ use crate::isa::{Addr, Reg, RegSet};
 use crate::state::labels::{Block, BlockKind, REG_RESULTS_MAX, SavedReg};
 use crate::state::moves::Moves;
 use crate::state::registers::Owner;
-use crate::state::value::{NO_ALIAS, Place, Ty};
+use crate::state::value::{Kind, NO_ALIAS, Place, Ty};
 use upshift_abi::ResultLoc;
 
 /// The most results in registers, as a number of operands.
@@ -111,8 +111,8 @@ impl Lower<'_> {
                 state.set_cached(None);
                 state.dirty = false;
             }
-            self.s.regs.release(reg);
         }
+        self.s.regs.release_all(self.s.regs.cached);
     }
 
     /// Drops operands down to a height.
@@ -126,12 +126,13 @@ impl Lower<'_> {
     /// Behind a label, only slots count for the operands below it.
     pub(super) fn drop_registers(&mut self) {
         self.forget_locals();
-        for reg in self.s.regs.owned() {
+        let operands = self.s.regs.owned();
+        for reg in operands {
             if let Owner::Operand(height) = self.s.regs.owner(reg) {
                 self.s.stack.set_slot(height);
             }
-            self.s.regs.release(reg);
         }
+        self.s.regs.release_all(operands);
     }
 
     /// The `i`-th block from the inside.
@@ -312,26 +313,19 @@ impl Lower<'_> {
 
     /// The operand at a height, left where it is.
     pub(super) fn peek(&self, height: u32) -> Val {
-        let ty = self.s.stack.ty(height);
-        let mut upper = false;
-        let at = match self.s.stack.place(height) {
-            Place::Const(bits) => At::Const(bits),
-            Place::Reg {
-                reg,
-                upper_undefined,
-                ..
-            } => {
-                upper = upper_undefined;
-                At::Reg(reg)
-            }
-            Place::Local(local) => At::Local(local),
-            Place::Slot => At::Slot(height),
-            Place::Flags(cond) => At::Flags(cond),
+        let entry = self.s.stack.entry(height);
+        let at = match entry.kind() {
+            Kind::Const => At::constant(entry.narrow_bits()),
+            Kind::WideConst => At::constant(self.s.stack.wide_bits(entry)),
+            Kind::Reg => At::Reg(entry.reg()),
+            Kind::Local => At::Local(entry.local()),
+            Kind::Slot => At::Slot(height),
+            Kind::Flags => At::Flags(entry.cond()),
         };
         Val {
-            ty,
+            ty: entry.ty(),
+            upper_undefined: entry.upper_undefined(),
             at,
-            upper_undefined: upper,
         }
     }
 
@@ -343,7 +337,7 @@ impl Lower<'_> {
             return;
         }
         match val.at {
-            At::Const(bits) => self.s.asm.store_const(val.ty, dst, bits),
+            At::Const(bits) => self.s.asm.store_const(val.ty, dst, bits.get()),
             At::Slot(height) => {
                 let src = self.s.frame.operand(height);
                 if src != dst {

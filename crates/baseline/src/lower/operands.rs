@@ -3,15 +3,34 @@
 use super::Lower;
 use crate::isa::{Addr, Cond, Reg, RegSet};
 use crate::state::registers::Owner;
-use crate::state::value::{NO_ALIAS, Place, Ty};
+use crate::state::value::{Kind, NO_ALIAS, Ty};
 
 /// A local that is read is cached if so many registers are free.
 const SPARE_REGS: u32 = 2;
 
+/// The bits of a constant: two halves, which leave room for the rest of a [`Val`] beside them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bits {
+    low: u32,
+    high: u32,
+}
+
+impl Bits {
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    pub(super) const fn new(bits: u64) -> Self {
+        let (low, high) = (bits as u32, (bits >> 32) as u32);
+        Self { low, high }
+    }
+
+    pub(super) const fn get(self) -> u64 {
+        self.low as u64 | (self.high as u64) << 32
+    }
+}
+
 /// Where a popped operand is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum At {
-    Const(u64),
+    Const(Bits),
     /// A register that the operator may overwrite (or the home that a hint named).
     Reg(Reg),
     Local(u16),
@@ -20,14 +39,23 @@ pub(super) enum At {
     Flags(Cond),
 }
 
+impl At {
+    pub(super) const fn constant(bits: u64) -> Self {
+        Self::Const(Bits::new(bits))
+    }
+}
+
 /// A popped operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Val {
     pub(super) ty: Ty,
-    pub(super) at: At,
     /// Bits 32-63 of the i32 in the register are undefined.
     pub(super) upper_undefined: bool,
+    pub(super) at: At,
 }
+
+// Returned in two registers.
+const _: () = assert!(size_of::<Val>() == 16);
 
 impl Val {
     pub(super) fn reg(ty: Ty, reg: Reg) -> Self {
@@ -41,7 +69,7 @@ impl Val {
     /// The constant, if it is one.
     pub(super) fn as_const(self) -> Option<u64> {
         match self.at {
-            At::Const(bits) => Some(bits),
+            At::Const(bits) => Some(bits.get()),
             At::Reg(_) | At::Local(_) | At::Slot(_) | At::Flags(_) => None,
         }
     }
@@ -66,46 +94,39 @@ impl Val {
 impl Lower<'_> {
     /// Takes the top operand off.
     pub(super) fn pop(&mut self) -> Val {
-        let Some(height) = self.s.stack.len().checked_sub(1) else {
+        let Some(entry) = self.s.stack.pop() else {
             self.fail("operand stack underflow");
             return Val::reg(Ty::I32, crate::isa::x64::regs::R11);
         };
-        let ty = self.s.stack.ty(height);
-        let mut upper = false;
-        let at = match self.s.stack.place(height) {
-            Place::Const(bits) => At::Const(bits),
-            Place::Reg {
-                reg,
-                upper_undefined,
-                ..
-            } => {
-                if self.s.regs.pool.contains(reg) {
-                    self.s.regs.release(reg);
-                    self.s.regs.pin(reg);
-                }
-                upper = upper_undefined;
+        let at = match entry.kind() {
+            Kind::Const => At::constant(entry.narrow_bits()),
+            Kind::WideConst => At::constant(self.s.stack.wide_bits(entry)),
+            Kind::Reg => {
+                let reg = entry.reg();
+                self.s.regs.give(reg);
                 At::Reg(reg)
             }
-            Place::Local(local) => {
+            Kind::Local => {
+                let local = entry.local();
                 let state = &mut self.s.locals[usize::from(local)];
-                state.newest_alias = self.s.stack.older_alias(height);
+                state.newest_alias = entry.older_alias();
                 if let Some(reg) = state.cached() {
                     self.s.regs.pin(reg);
                 }
                 At::Local(local)
             }
-            Place::Slot => At::Slot(height),
-            Place::Flags(cond) => At::Flags(cond),
+            Kind::Slot => At::Slot(self.s.stack.len()),
+            Kind::Flags => At::Flags(entry.cond()),
         };
-        self.s.stack.pop();
         Val {
-            ty,
+            ty: entry.ty(),
+            upper_undefined: entry.upper_undefined(),
             at,
-            upper_undefined: upper,
         }
     }
 
     /// Puts a result in a register on the stack.
+    #[inline]
     pub(super) fn push_reg(&mut self, ty: Ty, reg: Reg) {
         self.push_reg_upper(ty, reg, false);
     }
@@ -126,7 +147,7 @@ impl Lower<'_> {
     /// Puts an operand back that was taken off and not changed.
     pub(super) fn push_val(&mut self, val: Val) {
         match val.at {
-            At::Const(bits) => self.push_const(val.ty, bits),
+            At::Const(bits) => self.push_const(val.ty, bits.get()),
             At::Reg(reg) => self.push_reg_upper(val.ty, reg, val.upper_undefined),
             At::Local(local) => self.push_alias(local),
             At::Slot(height) if height == self.s.stack.len() => self.s.stack.push_slot(val.ty),
@@ -139,6 +160,7 @@ impl Lower<'_> {
     }
 
     /// Pushes an alias of a local.
+    #[inline]
     pub(super) fn push_alias(&mut self, local: u16) {
         let height = self.s.stack.len();
         let state = &mut self.s.locals[usize::from(local)];
@@ -215,7 +237,7 @@ impl Lower<'_> {
     /// Copies the value to a register; allocates nothing.
     pub(super) fn move_to(&mut self, dst: Reg, val: Val) {
         match val.at {
-            At::Const(bits) => self.s.asm.load_const(val.ty, dst, bits),
+            At::Const(bits) => self.s.asm.load_const(val.ty, dst, bits.get()),
             At::Reg(reg) => self.s.asm.mov(val.ty, dst, reg),
             At::Local(local) => {
                 let state = self.s.locals[usize::from(local)];

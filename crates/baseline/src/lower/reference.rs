@@ -22,7 +22,7 @@ impl Lower<'_> {
     fn is_null(&mut self) {
         let value = self.pop();
         match value.at {
-            At::Const(bits) => self.push_const(Ty::I32, u64::from(bits == 0)),
+            At::Const(bits) => self.push_const(Ty::I32, u64::from(bits.get() == 0)),
             At::Reg(_) | At::Local(_) | At::Slot(_) | At::Flags(_) => {
                 if let Some(slot) = self.slot_of(value) {
                     self.s.asm.alu_mem_imm(Width::W64, AluOp::Cmp, slot, 0);

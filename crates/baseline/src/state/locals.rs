@@ -43,15 +43,18 @@ impl Local {
     }
 
     /// Canonical slot.
+    #[inline]
     pub(crate) fn slot(&self) -> Addr {
         Addr::Frame(self.disp)
     }
 
     /// Displacement of the canonical slot from rbp.
+    #[inline]
     pub(crate) fn disp(&self) -> i32 {
         self.disp
     }
 
+    #[inline]
     pub(crate) fn home(&self) -> Option<Reg> {
         (self.home != NONE).then_some(Reg(self.home))
     }
@@ -61,15 +64,18 @@ impl Local {
     }
 
     /// The register that caches it.
+    #[inline]
     pub(crate) fn cached(&self) -> Option<Reg> {
         (self.cached != NONE).then_some(Reg(self.cached))
     }
 
+    #[inline]
     pub(crate) fn set_cached(&mut self, reg: Option<Reg>) {
         self.cached = reg.map_or(NONE, |reg| reg.0);
     }
 
     /// Home or cache.
+    #[inline]
     pub(crate) fn reg(&self) -> Option<Reg> {
         self.home().or(self.cached())
     }

@@ -25,37 +25,53 @@ pub(crate) struct Move {
 /// A set of moves to be resolved.
 #[derive(Debug)]
 pub(crate) struct Moves {
-    source: [Option<(Reg, Ty)>; 32],
+    /// What each pending destination reads.
+    source: [(Reg, Ty); 32],
     readers: [u8; 32],
     pending: RegSet,
+    /// Registers that are read.
+    sources: RegSet,
 }
 
 impl Default for Moves {
+    #[inline]
     fn default() -> Self {
         Self {
-            source: [None; 32],
+            source: [(Reg::int(0), Ty::I32); 32],
             readers: [0; 32],
             pending: RegSet::EMPTY,
+            sources: RegSet::EMPTY,
         }
     }
 }
 
 impl Moves {
     /// Adds `dst <- src`. Both are of the same class; each `dst` occurs once and is not a scratch register.
+    #[inline]
     pub(crate) fn add(&mut self, ty: Ty, dst: Reg, src: Reg) {
         debug_assert_eq!(dst.is_float(), src.is_float());
-        debug_assert!(self.source[dst.index()].is_none(), "one source each");
+        debug_assert!(!self.pending.contains(dst), "one source each");
         if dst == src {
             return;
         }
-        self.source[dst.index()] = Some((src, ty));
+        self.source[dst.index()] = (src, ty);
         self.readers[src.index()] += 1;
         self.pending.insert(dst);
+        self.sources.insert(src);
     }
 
     /// Gives the moves in an order in which they can be done one after the other. `scratch` holds the scratch register of
     /// each class: integer, vector.
+    #[inline]
     pub(crate) fn resolve(mut self, scratch: [Reg; 2], mut step: impl FnMut(Move)) {
+        if self.pending.and(self.sources).is_empty() {
+            // No move writes what another one reads.
+            for dst in self.pending {
+                let (src, ty) = self.source[dst.index()];
+                step(Move { ty, dst, src });
+            }
+            return;
+        }
         while !self.pending.is_empty() {
             self.drain_free(&mut step);
             if let Some(dst) = self.pending.first() {
@@ -72,12 +88,11 @@ impl Moves {
                 if self.readers[dst.index()] != 0 || !self.pending.contains(dst) {
                     continue;
                 }
-                if let Some((src, ty)) = self.source[dst.index()] {
-                    step(Move { ty, dst, src });
-                    self.pending.remove(dst);
-                    self.readers[src.index()] -= 1;
-                    next = Some(src);
-                }
+                let (src, ty) = self.source[dst.index()];
+                step(Move { ty, dst, src });
+                self.pending.remove(dst);
+                self.readers[src.index()] -= 1;
+                next = Some(src);
             }
         }
     }
@@ -87,16 +102,15 @@ impl Moves {
         let reader = self
             .pending
             .into_iter()
-            .find(|reg| matches!(self.source[reg.index()], Some((src, _)) if src == dst));
-        if let Some(reader) = reader
-            && let Some((_, ty)) = self.source[reader.index()]
-        {
+            .find(|reg| self.source[reg.index()].0 == dst);
+        if let Some(reader) = reader {
+            let (_, ty) = self.source[reader.index()];
             step(Move {
                 ty,
                 dst: scratch,
                 src: dst,
             });
-            self.source[reader.index()] = Some((scratch, ty));
+            self.source[reader.index()] = (scratch, ty);
             self.readers[dst.index()] -= 1;
             self.readers[scratch.index()] += 1;
         }

@@ -50,25 +50,30 @@ impl Registers {
         };
     }
 
+    #[inline]
     pub(crate) fn owner(&self, reg: Reg) -> Owner {
         self.owners[reg.index()]
     }
 
     /// Registers with an owner.
+    #[inline]
     pub(crate) fn owned(&self) -> RegSet {
         self.owned
     }
 
     /// Registers that could be taken without moving anything.
+    #[inline]
     pub(crate) fn free(&self) -> RegSet {
         self.pool.minus(self.owned).minus(self.pinned)
     }
 
     /// Registers that could be taken after moving their value away.
+    #[inline]
     pub(crate) fn evictable(&self) -> RegSet {
         self.pool.and(self.owned).minus(self.pinned)
     }
 
+    #[inline]
     pub(crate) fn set_owner(&mut self, reg: Reg, owner: Owner) {
         debug_assert!(self.pool.contains(reg));
         self.owners[reg.index()] = owner;
@@ -88,10 +93,38 @@ impl Registers {
         }
     }
 
+    #[inline]
     pub(crate) fn release(&mut self, reg: Reg) {
         self.set_owner(reg, Owner::None);
     }
 
+    /// Releases every member of a set.
+    #[inline]
+    pub(crate) fn release_all(&mut self, set: RegSet) {
+        for reg in set {
+            self.owners[reg.index()] = Owner::None;
+        }
+        self.owned = self.owned.minus(set);
+        self.cached = self.cached.minus(set);
+    }
+
+    /// Gives the register of an operand that was taken off to the operator, unless it is a home.
+    #[inline]
+    pub(crate) fn give(&mut self, reg: Reg) {
+        if self.pool.contains(reg) {
+            self.owners[reg.index()] = Owner::None;
+            self.owned.remove(reg);
+            self.pinned.insert(reg);
+        }
+    }
+
+    /// Registers that hold operands.
+    #[inline]
+    pub(crate) fn operands(&self) -> RegSet {
+        self.owned.minus(self.cached)
+    }
+
+    #[inline]
     pub(crate) fn pin(&mut self, reg: Reg) {
         self.pinned.insert(reg);
     }

@@ -68,7 +68,8 @@ impl Ty {
 
 /// Kind of an entry; what `small` and `payload` mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+#[repr(u8)]
+pub(crate) enum Kind {
     /// `payload` is the bits of a 32-bit value, or a sign-extended 64-bit one.
     Const,
     /// `payload` is an index into the wide constants.
@@ -148,6 +149,7 @@ impl ValueStack {
         self.entries.len() as u32
     }
 
+    #[inline]
     pub(crate) fn ty(&self, height: u32) -> Ty {
         self.entries[height as usize].ty
     }
@@ -157,42 +159,51 @@ impl ValueStack {
         &self.refs
     }
 
+    /// The entry at a height.
+    #[inline]
+    pub(crate) fn entry(&self, height: u32) -> Entry {
+        self.entries[height as usize]
+    }
+
+    /// The bits of an entry among the wide constants.
+    #[inline]
+    pub(crate) fn wide_bits(&self, entry: Entry) -> u64 {
+        self.wide[entry.payload as usize]
+    }
+
     /// Where the operand at a height is.
     pub(crate) fn place(&self, height: u32) -> Place {
-        let entry = self.entries[height as usize];
+        let entry = self.entry(height);
         match entry.kind {
-            Kind::Const => match entry.ty {
-                Ty::I32 | Ty::F32 => Place::Const(u64::from(entry.payload)),
-                Ty::I64 | Ty::F64 | Ty::V128 | Ty::FuncRef | Ty::ExternRef => {
-                    let wide = i64::from(entry.payload.cast_signed());
-                    Place::Const(wide.cast_unsigned())
-                }
-            },
-            Kind::WideConst => Place::Const(self.wide[entry.payload as usize]),
+            Kind::Const => Place::Const(entry.narrow_bits()),
+            Kind::WideConst => Place::Const(self.wide_bits(entry)),
             Kind::Reg => Place::Reg {
                 reg: entry.reg(),
                 in_slot: entry.small & IN_SLOT != 0,
-                upper_undefined: entry.small & UPPER_UNDEFINED != 0,
+                upper_undefined: entry.upper_undefined(),
             },
             Kind::Local => Place::Local(entry.small),
             Kind::Slot => Place::Slot,
-            Kind::Flags => Place::Flags(Cond::from_number(entry.small)),
+            Kind::Flags => Place::Flags(entry.cond()),
         }
     }
 
     /// The next older alias of the local that the entry aliases.
+    #[inline]
     pub(crate) fn older_alias(&self, height: u32) -> u32 {
         debug_assert_eq!(self.entries[height as usize].kind, Kind::Local);
         self.entries[height as usize].payload
     }
 
     /// Whether the entry is an alias of the local.
+    #[inline]
     pub(crate) fn is_alias(&self, height: u32, local: u16) -> bool {
         self.entries
             .get(height as usize)
             .is_some_and(|entry| entry.kind == Kind::Local && entry.small == local)
     }
 
+    #[inline]
     fn push(&mut self, kind: Kind, ty: Ty, small: u16, payload: u32) {
         if ty.is_ref() {
             self.refs.push(self.len());
@@ -205,6 +216,7 @@ impl ValueStack {
         });
     }
 
+    #[inline]
     pub(crate) fn push_const(&mut self, ty: Ty, bits: u64) {
         #[expect(clippy::cast_possible_truncation, reason = "checked, or a 32-bit type")]
         let low = bits as u32;
@@ -223,34 +235,37 @@ impl ValueStack {
         }
     }
 
+    #[inline]
     pub(crate) fn push_reg(&mut self, ty: Ty, reg: Reg, upper_undefined: bool) {
         let flag = if upper_undefined { UPPER_UNDEFINED } else { 0 };
         self.push(Kind::Reg, ty, u16::from(reg.0) | flag, 0);
     }
 
+    #[inline]
     pub(crate) fn push_local(&mut self, ty: Ty, local: u16, older: u32) {
         self.push(Kind::Local, ty, local, older);
     }
 
+    #[inline]
     pub(crate) fn push_slot(&mut self, ty: Ty) {
         self.push(Kind::Slot, ty, 0, 0);
     }
 
+    #[inline]
     pub(crate) fn push_flags(&mut self, cond: Cond) {
         self.push(Kind::Flags, Ty::I32, cond as u16, 0);
     }
 
-    /// Removes the top entry. Its place is to be read before.
-    pub(crate) fn pop(&mut self) {
-        let Some(entry) = self.entries.pop() else {
-            debug_assert!(false, "validated bodies do not underflow");
-            return;
-        };
+    /// Removes the top entry.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop()?;
         if entry.ty.is_ref() {
             self.refs.pop();
         }
         let len = self.len();
         self.frozen = self.frozen.min(len);
+        Some(entry)
     }
 
     fn set(&mut self, height: u32, kind: Kind, small: u16) {
@@ -285,7 +300,59 @@ impl ValueStack {
 }
 
 impl Entry {
-    fn reg(self) -> Reg {
+    #[inline]
+    pub(crate) fn kind(self) -> Kind {
+        self.kind
+    }
+
+    #[inline]
+    pub(crate) fn ty(self) -> Ty {
+        self.ty
+    }
+
+    /// The bits of a [`Kind::Const`].
+    #[inline]
+    pub(crate) fn narrow_bits(self) -> u64 {
+        match self.ty {
+            Ty::I32 | Ty::F32 => u64::from(self.payload),
+            Ty::I64 | Ty::F64 | Ty::V128 | Ty::FuncRef | Ty::ExternRef => {
+                let wide = i64::from(self.payload.cast_signed());
+                wide.cast_unsigned()
+            }
+        }
+    }
+
+    /// The register of a [`Kind::Reg`].
+    #[inline]
+    pub(crate) fn reg(self) -> Reg {
+        debug_assert_eq!(self.kind, Kind::Reg);
         Reg((self.small & 0xff) as u8)
+    }
+
+    /// Whether bits 32-63 of the i32 in the register are undefined.
+    #[inline]
+    pub(crate) fn upper_undefined(self) -> bool {
+        self.kind == Kind::Reg && self.small & UPPER_UNDEFINED != 0
+    }
+
+    /// The local of a [`Kind::Local`].
+    #[inline]
+    pub(crate) fn local(self) -> u16 {
+        debug_assert_eq!(self.kind, Kind::Local);
+        self.small
+    }
+
+    /// The next older alias of the local of a [`Kind::Local`].
+    #[inline]
+    pub(crate) fn older_alias(self) -> u32 {
+        debug_assert_eq!(self.kind, Kind::Local);
+        self.payload
+    }
+
+    /// The condition of a [`Kind::Flags`].
+    #[inline]
+    pub(crate) fn cond(self) -> Cond {
+        debug_assert_eq!(self.kind, Kind::Flags);
+        Cond::from_number(self.small)
     }
 }
