@@ -80,6 +80,13 @@ impl RegSet {
         self.0.count_ones()
     }
 
+    /// The member with the highest number.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a set has 32 bits")]
+    pub(crate) fn last(self) -> Option<Reg> {
+        (self.0 != 0).then(|| Reg(31 - self.0.leading_zeros() as u8))
+    }
+
     /// The member with the lowest number.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a set has 32 bits")]

@@ -31,22 +31,21 @@ pub(crate) const FLOAT_POOL: u8 = 15;
 /// Fewest registers of a class with which every operator can be compiled.
 pub(crate) const POOL_MIN: u8 = 5;
 
-/// Taken first: no special role.
-const FIRST_CHOICE: RegSet = RegSet(1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10);
-/// Then the one where results of calls arrive.
-const SECOND_CHOICE: RegSet = RegSet(1);
+/// Taken first, from the highest number down: rsi rdx rcx, where the first arguments of calls go, so that what is computed for a
+/// call is there already.
+const FIRST_CHOICE: RegSet = RegSet(1 << 6 | 1 << 2 | 1 << 1);
+/// Where results of calls arrive.
+const RESULTS: RegSet = RegSet(1);
 
-/// Picks a register of a set: those without a special role first.
+/// Picks a register of a set: those that may be right for a call first, then those that need no prefix.
+#[inline]
 pub(crate) fn prefer(set: RegSet) -> Option<Reg> {
-    set.and(FIRST_CHOICE)
-        .first()
-        .or_else(|| set.and(SECOND_CHOICE).first())
-        .or_else(|| set.first())
+    set.and(FIRST_CHOICE).last().or_else(|| set.first())
 }
 
 /// Picks a register for a block's result: it often ends up as a function's.
 pub(crate) fn prefer_result(set: RegSet) -> Option<Reg> {
-    set.and(SECOND_CHOICE).first().or_else(|| prefer(set))
+    set.and(RESULTS).first().or_else(|| prefer(set))
 }
 
 /// Preserved by calls and free for homes, cheapest encoding first.
