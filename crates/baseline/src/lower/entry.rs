@@ -10,7 +10,6 @@ use super::cold::ColdKind;
 use super::merge::SCRATCH;
 use crate::isa::x64::{Asm, PrologueFields, regs};
 use crate::isa::{Addr, AluOp, Cond, Reg, RegSet};
-use crate::state::frame::Frame;
 use crate::state::labels::BlockKind;
 use crate::state::locals::Local;
 use crate::state::moves::Moves;
@@ -55,8 +54,8 @@ impl Lower<'_> {
         let most = self.s.frame.most(self.facts.max_operands);
         let checked = calls(self.facts.uses) || most > UNCHECKED_FRAME_BYTES_MAX;
         let overflow = checked.then(|| self.trap(TrapCode::StackOverflow));
-        let fields = self.s.asm.open_frame(most, overflow);
-        self.s.asm.enter(Frame::VMCTX, self.s.frame.saved());
+        let saved = self.s.frame.saved();
+        let fields = self.s.asm.open_frame(most, overflow, saved);
         if memory0 {
             self.s.asm.load_memory0();
         }

@@ -37,9 +37,6 @@ impl Frame {
         self.used = 8;
     }
 
-    /// Where vmctx is.
-    pub(crate) const VMCTX: Addr = Addr::Frame(-8);
-
     /// Gives a register that the function must preserve its slot.
     pub(crate) fn save(&mut self, reg: Reg) {
         self.base += 8;

@@ -13,7 +13,7 @@ pub(crate) struct CodeBuffer {
     bytes: Vec<u8>,
     /// Bytes of code, below [`BYTES_MAX`] and some more.
     len: u32,
-    /// Code was left out because there was too much.
+    /// The code is not to be used: some was left out because there was too much, or something did not fit.
     full: bool,
 }
 
@@ -26,6 +26,12 @@ impl CodeBuffer {
     pub(super) fn clear(&mut self) {
         self.len = 0;
         self.full = false;
+    }
+
+    /// Makes `finish` fail.
+    #[cold]
+    pub(super) fn refuse(&mut self) {
+        self.full = true;
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use super::encode::Opcode;
 use super::{Asm, condition_code, n};
-use crate::isa::x64::regs::{MEMORY0, R10, R11, RDI, VMCTX};
+use crate::isa::x64::regs::{MEMORY0, R10, R11, RDI, RSP, VMCTX};
 use crate::isa::{Addr, AluOp, Cond, Label, Reg};
 use crate::state::value::Ty;
 use dynasmrt::DynasmApi as _;
@@ -23,6 +23,8 @@ pub(crate) const fn field(offset: usize) -> i32 {
     offset
 }
 
+/// Frames whose bound is below this give a size of one byte even when they are rounded up.
+const SHORT_FRAME: u32 = 112;
 /// Frames larger than this are compared with care for wrapping.
 const LARGE_FRAME: u32 = 1 << 16;
 
@@ -36,6 +38,10 @@ pub(crate) struct PrologueFields {
     check_end: Option<u32>,
     /// End of the frame size.
     frame_end: u32,
+    /// Bytes of the frame that were pushed.
+    pushed: i32,
+    /// The frame size has one byte.
+    short: bool,
 }
 
 impl Asm {
@@ -116,15 +122,42 @@ impl Asm {
         self.plain(Opcode::two(0x0b), (0, 0));
     }
 
-    /// Opens the frame. `most` bounds its size; `overflow` is the cold trap of the stack check, none if there is to be no check.
-    pub(crate) fn open_frame(&mut self, most: u32, overflow: Option<Label>) -> PrologueFields {
+    /// Opens the frame: saves vmctx in its first slot and the registers in the next ones, and takes vmctx into its register.
+    /// `most` bounds the size of the frame; `overflow` is the cold trap of the stack check, none if there is to be no check.
+    pub(crate) fn open_frame(
+        &mut self,
+        most: u32,
+        overflow: Option<Label>,
+        saved: &[(Reg, Addr)],
+    ) -> PrologueFields {
         emit!(self; push rbp; mov rbp, rsp);
         let check_end = overflow.map(|overflow| self.check_stack(most, overflow));
-        emit!(self; sub rsp, DWORD 0);
+        // What is saved lies where pushing puts it.
+        self.push(RDI);
+        for (&(reg, addr), at) in saved.iter().zip(2..) {
+            debug_assert_eq!(addr, Addr::Frame(-8 * at));
+            self.push(reg);
+        }
+        let pushed = i32::try_from(8 + saved.len() * 8).unwrap_or(0);
+        let short = most < SHORT_FRAME;
+        let digit = 5;
+        if short {
+            self.reg_imm8(Opcode::one(0x83).wide(), digit, RSP, 0);
+        } else {
+            self.reg_imm32(Opcode::one(0x81).wide(), digit, RSP, 0);
+        }
+        let frame_end = self.offset();
+        self.mov(Ty::I64, VMCTX, RDI);
         PrologueFields {
             check_end,
-            frame_end: self.offset(),
+            frame_end,
+            pushed,
+            short,
         }
+    }
+
+    fn push(&mut self, reg: Reg) {
+        self.short_reg(Opcode::one(0x50), reg, (0, 0));
     }
 
     /// Compares the end of the frame with the store's limit; the end of the field to be patched.
@@ -151,16 +184,12 @@ impl Asm {
         if let Some(end) = fields.check_end {
             self.patch32(end, -checked);
         }
-        self.patch32(fields.frame_end, frame);
-    }
-
-    /// Saves vmctx and takes it into its register.
-    pub(crate) fn enter(&mut self, vmctx_slot: Addr, saved: &[(Reg, Addr)]) {
-        self.store(Ty::I64, vmctx_slot, RDI);
-        for &(reg, addr) in saved {
-            self.store(Ty::I64, addr, reg);
+        let rest = frame - fields.pushed;
+        match i8::try_from(rest) {
+            Ok(rest) if fields.short => self.buf.patch(fields.frame_end, rest.to_le_bytes()),
+            Err(_) if fields.short => self.buf.refuse(),
+            Ok(_) | Err(_) => self.patch32(fields.frame_end, rest),
         }
-        self.mov(Ty::I64, VMCTX, RDI);
     }
 
     /// Loads the base of memory 0.
