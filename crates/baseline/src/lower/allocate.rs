@@ -8,14 +8,23 @@ use crate::state::value::Place;
 
 impl Lower<'_> {
     /// Takes a register of a class for the rest of the operator. Emits at most moves, which leave the flags alone.
+    #[inline]
     pub(super) fn alloc(&mut self, float: bool) -> Reg {
-        let class = RegSet::class(float);
-        let reg = regs::prefer(self.s.regs.free().and(class))
-            .or_else(|| self.make_room(class))
-            .unwrap_or_else(|| {
-                self.fail("no register left");
-                if float { regs::XMM15 } else { regs::R11 }
-            });
+        let free = self.s.regs.free().and(RegSet::class(float));
+        let Some(reg) = regs::prefer(free) else {
+            return self.alloc_by_force(float);
+        };
+        self.s.regs.pin(reg);
+        reg
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_by_force(&mut self, float: bool) -> Reg {
+        let reg = self.make_room(RegSet::class(float)).unwrap_or_else(|| {
+            self.fail("no register left");
+            if float { regs::XMM15 } else { regs::R11 }
+        });
         self.s.regs.pin(reg);
         reg
     }
@@ -70,10 +79,14 @@ impl Lower<'_> {
     }
 
     /// Stores a cached local if it is dirty.
+    #[inline]
     pub(super) fn write_back(&mut self, local: u16) {
-        if !self.s.locals[usize::from(local)].dirty {
-            return;
+        if self.s.locals[usize::from(local)].dirty {
+            self.store_local(local);
         }
+    }
+
+    fn store_local(&mut self, local: u16) {
         // Slots that are cleared later would lose this value.
         self.clear_zeros();
         let state = &mut self.s.locals[usize::from(local)];

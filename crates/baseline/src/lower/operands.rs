@@ -93,10 +93,10 @@ impl Val {
 
 impl Lower<'_> {
     /// Takes the top operand off.
+    #[inline]
     pub(super) fn pop(&mut self) -> Val {
         let Some(entry) = self.s.stack.pop() else {
-            self.fail("operand stack underflow");
-            return Val::reg(Ty::I32, crate::isa::x64::regs::R11);
+            return self.underflow();
         };
         let at = match entry.kind() {
             Kind::Const => At::constant(entry.narrow_bits()),
@@ -123,6 +123,12 @@ impl Lower<'_> {
             upper_undefined: entry.upper_undefined(),
             at,
         }
+    }
+
+    #[cold]
+    fn underflow(&mut self) -> Val {
+        self.fail("operand stack underflow");
+        Val::reg(Ty::I32, crate::isa::x64::regs::R11)
     }
 
     /// Puts a result in a register on the stack.
@@ -192,11 +198,17 @@ impl Lower<'_> {
     }
 
     /// The register of a local, which is cached if it was in memory only.
+    #[inline]
     fn local_in_reg(&mut self, local: u16) -> Reg {
-        let state = self.s.locals[usize::from(local)];
-        if let Some(reg) = state.reg() {
-            return reg;
+        match self.s.locals[usize::from(local)].reg() {
+            Some(reg) => reg,
+            None => self.load_local(local),
         }
+    }
+
+    #[inline(never)]
+    fn load_local(&mut self, local: u16) -> Reg {
+        let state = self.s.locals[usize::from(local)];
         let reg = self.alloc(state.ty.is_float());
         self.s.asm.load(state.ty, reg, state.slot());
         self.s.regs.set_owner(reg, Owner::Local(local));
@@ -273,9 +285,10 @@ impl Lower<'_> {
 
     /// A register for the result of an operator whose first operand is `first`: the hinted home unless it is `avoid`,
     /// the operand's own register, or a new one. The operand is not moved there.
+    #[inline]
     pub(super) fn result_reg(&mut self, ty: Ty, first: Val, avoid: Option<Reg>) -> Reg {
-        if self.hint_home() != avoid.or(Some(crate::isa::x64::regs::RSP))
-            && let Some(home) = self.take_hint(ty)
+        if self.hint.is_some()
+            && let Some(home) = self.hinted_reg(ty, avoid)
         {
             return home;
         }
@@ -287,17 +300,21 @@ impl Lower<'_> {
         }
     }
 
+    #[inline(never)]
+    fn hinted_reg(&mut self, ty: Ty, avoid: Option<Reg>) -> Option<Reg> {
+        let home = self.s.locals[usize::from(self.hint?)].home();
+        if avoid.is_some() && home == avoid {
+            return None;
+        }
+        self.take_hint(ty)
+    }
+
     /// A register for a result with no operand to reuse.
     pub(super) fn new_result_reg(&mut self, ty: Ty) -> Reg {
         match self.take_hint(ty) {
             Some(home) => home,
             None => self.alloc(ty.is_float()),
         }
-    }
-
-    /// Home of the hinted local.
-    fn hint_home(&self) -> Option<Reg> {
-        self.s.locals[usize::from(self.hint?)].home()
     }
 
     /// Copies the value of a local to every operand that is an alias of it, because the local is about to be assigned.

@@ -205,15 +205,27 @@ impl ValueStack {
 
     #[inline]
     fn push(&mut self, kind: Kind, ty: Ty, small: u16, payload: u32) {
-        if ty.is_ref() {
-            self.refs.push(self.len());
-        }
-        self.entries.push(Entry {
+        let entry = Entry {
             kind,
             ty,
             small,
             payload,
-        });
+        };
+        // What seldom happens is called last, so that the rest needs no registers of its own.
+        if ty.is_ref() || self.entries.len() == self.entries.capacity() {
+            self.push_slowly(entry);
+        } else {
+            self.entries.push(entry);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slowly(&mut self, entry: Entry) {
+        if entry.ty.is_ref() {
+            self.refs.push(self.len());
+        }
+        self.entries.push(entry);
     }
 
     #[inline]

@@ -115,6 +115,22 @@ impl CodeBuffer {
     }
 }
 
+/// Pushes; what seldom happens is called last, so that the rest needs no registers of its own.
+#[inline]
+pub(super) fn append<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() {
+        grow_and_append(list, item);
+    } else {
+        list.push(item);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn grow_and_append<T>(list: &mut Vec<T>, item: T) {
+    list.push(item);
+}
+
 /// So many bytes at a place, if there are as many.
 #[inline(always)]
 fn window<const N: usize>(bytes: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
@@ -214,9 +230,15 @@ impl Fixups {
         self.tables.clear();
     }
 
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a label takes code or a byte of the body, and both are far below 4 GiB"
+    )]
     pub(super) fn new_label(&mut self) -> Label {
-        self.labels.push(UNBOUND);
-        Label(u32::try_from(self.labels.len() - 1).unwrap_or(UNBOUND))
+        let label = Label(self.labels.len() as u32);
+        append(&mut self.labels, UNBOUND);
+        label
     }
 
     pub(super) fn bind(&mut self, label: Label, offset: u32) {
@@ -230,9 +252,10 @@ impl Fixups {
         Some(self.labels[label.0 as usize]).filter(|&offset| offset != UNBOUND)
     }
 
+    #[inline]
     pub(super) fn jump(&mut self, end: u32, label: Label) {
         let target = Target::Jump(label);
-        self.fixups.push(Fixup { end, target });
+        append(&mut self.fixups, Fixup { end, target });
     }
 
     pub(super) fn short(&mut self, end: u32, label: Label) {

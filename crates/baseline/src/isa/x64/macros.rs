@@ -1,4 +1,4 @@
-//! Macros that spell one instruction for every width or every form of address.
+//! Macros that spell one instruction, or one for every width, by dynasm: for what the encoder of [`super::encode`] has no form of.
 //!
 //! dynasm evaluates operand expressions in the middle of an instruction, so all of them are plain variables here.
 

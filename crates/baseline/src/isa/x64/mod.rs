@@ -17,7 +17,7 @@ mod memory;
 pub(crate) mod regs;
 
 use crate::isa::{Cond, ConstId, Label, Reg};
-use buffer::{CodeBuffer, Fixups};
+use buffer::{CodeBuffer, Fixups, append};
 pub(crate) use control::PrologueFields;
 pub(crate) use convert::Truncation;
 use upshift_abi::{CallSite, CpuFeatures, Reloc, RelocTarget, TrapCode, TrapSite};
@@ -75,11 +75,13 @@ impl Asm {
     }
 
     /// A label not yet bound.
+    #[inline]
     pub(crate) fn new_label(&mut self) -> Label {
         self.fixups.new_label()
     }
 
     /// Binds a label here.
+    #[inline]
     pub(crate) fn bind(&mut self, label: Label) {
         // Whoever jumps here brings other flags.
         self.zero_flag = None;
@@ -110,11 +112,12 @@ impl Asm {
     /// Marks the next instruction as one that may trap.
     pub(crate) fn trap_site(&mut self, code: TrapCode) {
         let offset = self.offset();
-        self.traps.push(TrapSite {
+        let site = TrapSite {
             offset,
             wasm_offset: self.wasm_offset,
             code,
-        });
+        };
+        append(&mut self.traps, site);
     }
 
     /// Marks the end of the call instruction just emitted; its return offset.
