@@ -7,8 +7,10 @@
 use crate::ops::{ControlOp, MemoryOp, Op, RefOp, TableOp, VariableOp};
 use crate::types::{LocalIndex, MemoryIndex};
 
-/// How many locals are proposed for register homes per function and per outermost loop.
+/// How many locals are proposed for register homes per function and register class.
 pub const HOME_CANDIDATES: usize = 16;
+/// How many are proposed per loop and register class.
+pub const LOOP_HOME_CANDIDATES: usize = 8;
 
 /// What validation keeps of a body: what a schedule needs, and what only the validator knows.
 ///
@@ -74,11 +76,14 @@ pub struct FuncFacts {
     /// Locals written inside any loop, in order of occurrence; [`LoopFacts::writes`] are ranges of it.
     /// Consecutive repeats are left out, other repeats may occur.
     pub loop_writes: Vec<LocalIndex>,
+    /// Locals that some code reads which a label or a call separates from the last write before it in the body, one bit each.
+    /// The values of others live between labels only.
+    pub carried: Vec<u64>,
     /// Hottest locals of the function, best first, at most [`HOME_CANDIDATES`] per register class. Locals used less
     /// than three times outside loops are left out: a register of their own would save nothing.
     pub homes: Vec<HomeCandidate>,
-    /// Candidates of all outermost loops, one after the other; [`LoopFacts::homes`] are ranges of it.
-    pub loop_homes: Vec<HomeCandidate>,
+    /// Candidates of all loops, in the order of their ends; [`LoopFacts::homes`] are ranges of it.
+    pub loop_homes: Vec<LoopHome>,
 }
 
 impl FuncFacts {
@@ -89,12 +94,21 @@ impl FuncFacts {
             loop_writes,
             homes,
             loop_homes,
+            carried,
             ..
         } = std::mem::take(self);
         self.loops = emptied(loops);
         self.loop_writes = emptied(loop_writes);
         self.homes = emptied(homes);
         self.loop_homes = emptied(loop_homes);
+        self.carried = emptied(carried);
+    }
+
+    /// Whether some code reads the local which a label or a call separates from the last write before it in the body.
+    #[must_use]
+    pub fn is_carried(&self, local: LocalIndex) -> bool {
+        let word = self.carried.get(local.0 as usize / 64);
+        word.is_none_or(|word| word >> (local.0 % 64) & 1 != 0)
     }
 }
 
@@ -192,8 +206,7 @@ pub struct LoopFacts {
     pub uses: Uses,
     /// Locals written inside, inner loops included: a range of [`FuncFacts::loop_writes`].
     pub writes: std::ops::Range<u32>,
-    /// Home candidates: a range of [`FuncFacts::loop_homes`]; empty for inner loops, which share
-    /// those of their outermost loop.
+    /// Home candidates, best first: a range of [`FuncFacts::loop_homes`]. Empty for loops that are nested very deeply.
     pub homes: std::ops::Range<u32>,
 }
 
@@ -204,4 +217,15 @@ pub struct HomeCandidate {
     pub local: LocalIndex,
     /// Uses weighted by loop depth (8 per level, saturating).
     pub weight: u32,
+}
+
+/// A local worth a register of its own while a loop runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopHome {
+    /// Which local.
+    pub local: LocalIndex,
+    /// Uses per round, those in inner loops eight times per level.
+    pub weight: u32,
+    /// Whether it is written inside.
+    pub written: bool,
 }

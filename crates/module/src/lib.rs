@@ -27,7 +27,10 @@ pub use env::{
     EntityType, Export, ExportItem, Import, ModuleEnv, SegmentIndex,
 };
 pub use error::{ErrorKind, ModuleError, Result};
-pub use facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Outline, Uses};
+pub use facts::{
+    FuncFacts, HOME_CANDIDATES, HomeCandidate, LOOP_HOME_CANDIDATES, LoopFacts, LoopHome, Outline,
+    Uses,
+};
 pub use func::ValidatedFunc;
 pub use gather::FactGatherer;
 pub use module::Module;

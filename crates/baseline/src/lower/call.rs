@@ -13,7 +13,7 @@ use crate::isa::x64::control::field;
 use crate::isa::x64::regs::{INT_POOL, R11};
 use crate::isa::{Addr, AluOp, Cond, Label, Reg, RegSet};
 use crate::state::moves::Moves;
-use crate::state::value::Ty;
+use crate::state::value::{NO_ALIAS, Ty};
 use smallvec::SmallVec;
 use std::mem::offset_of;
 use upshift_abi::callconv::x64::INT_ARGS;
@@ -58,7 +58,9 @@ impl Lower<'_> {
     pub(super) fn prepare_call(&mut self, base: u32) {
         self.spill_operands_below(base);
         for reg in self.s.regs.cached {
-            if let crate::state::registers::Owner::Local(local) = self.s.regs.owner(reg) {
+            if let crate::state::registers::Owner::Local(local) = self.s.regs.owner(reg)
+                && (self.s.locals[usize::from(local)].carried || self.has_alias_below(local, base))
+            {
                 self.write_back(local);
             }
         }
@@ -68,6 +70,18 @@ impl Lower<'_> {
                 self.s.asm.store(state.ty, state.slot(), home);
             }
         }
+    }
+
+    /// Whether an operand below a height is an alias of the local.
+    fn has_alias_below(&self, local: u16, base: u32) -> bool {
+        let mut height = self.s.locals[usize::from(local)].newest_alias;
+        while height != NO_ALIAS && self.s.stack.is_alias(height, local) {
+            if height < base {
+                return true;
+            }
+            height = self.s.stack.older_alias(height);
+        }
+        false
     }
 
     /// Loads the homes that a call did not preserve.
@@ -214,7 +228,9 @@ impl Lower<'_> {
         if !INT_ARGS.iter().any(|&code| Reg::int(code) == reg) {
             return None;
         }
-        if let At::Local(local) = val.at {
+        if let At::Local(local) = val.at
+            && !self.s.locals[usize::from(local)].dirty
+        {
             // Written back already, as a cached local or as a home that calls do not preserve.
             return Some(self.s.locals[usize::from(local)].slot());
         }

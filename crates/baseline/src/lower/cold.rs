@@ -27,6 +27,8 @@ pub(super) enum ColdKind {
     RemainderZero(Reg),
     /// Values that a truncation's fast path does not cover.
     Truncate(Truncation),
+    /// A branch that leaves loops with homes of their own: a range of moves.
+    Edge(u32, u32),
     /// `call_indirect` of something else than expected.
     Indirect(IndirectCold),
 }
@@ -90,6 +92,10 @@ impl Lower<'_> {
                     self.s.asm.jump(cold.back);
                 }
                 ColdKind::Truncate(t) => self.s.asm.truncate_cold(t, cold.back),
+                ColdKind::Edge(from, to) => {
+                    self.emit_edge_moves(from, to);
+                    self.s.asm.jump(cold.back);
+                }
                 ColdKind::Indirect(call) => self.emit_indirect_cold(call, cold.back),
             }
         }

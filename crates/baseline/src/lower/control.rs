@@ -84,6 +84,7 @@ impl Lower<'_> {
             height: self.s.stack.len() - params,
             params,
             results,
+            homes: self.loop_homes_len(),
             snapshot: 0,
             reached: false,
             chosen: false,
@@ -107,10 +108,16 @@ impl Lower<'_> {
         if index != 0 {
             self.flush_locals();
         }
+        self.s.blocks[index].reached = true;
+        self.edge(index);
+    }
+
+    /// Code of an edge: values to where the label wants them, and the jump. Changes no state.
+    fn edge(&mut self, index: usize) {
+        self.store_loop_homes(index);
         self.move_results(index);
-        let block = &mut self.s.blocks[index];
-        block.reached = true;
-        let label = block.label;
+        self.load_former_homes(index);
+        let label = self.s.blocks[index].label;
         self.s.asm.jump(label);
     }
 
@@ -122,6 +129,7 @@ impl Lower<'_> {
         self.constants_to_slots(self.s.stack.len() - params);
         self.flush_locals();
         self.drop_registers();
+        self.give_loop_homes(site);
         let label = self.s.asm.new_label();
         self.s.asm.bind(label);
         self.open_block(BlockKind::Loop, ty, label);
@@ -223,6 +231,9 @@ impl Lower<'_> {
             self.reachable = true;
         } else {
             self.s.blocks.pop();
+            if block.kind == BlockKind::Loop {
+                self.end_loop_homes();
+            }
         }
     }
 
@@ -255,9 +266,11 @@ impl Lower<'_> {
             let skip = self.s.asm.new_label();
             self.s.asm.jump_if(cond.negate(), skip);
             self.s.asm.flags_live = false;
-            self.move_results(index);
-            self.s.asm.jump(label);
+            self.edge(index);
             self.s.asm.bind(skip);
+        } else if self.leaves_loop_homes(index) {
+            let edge = self.cold_edge(index, label);
+            self.s.asm.jump_if(cond, edge);
         } else {
             self.s.asm.jump_if(cond, label);
         }
@@ -299,9 +312,7 @@ impl Lower<'_> {
         }
         for index in edges {
             self.s.asm.bind(self.s.blocks[index].trampoline);
-            self.move_results(index);
-            let label = self.s.blocks[index].label;
-            self.s.asm.jump(label);
+            self.edge(index);
         }
         self.stop();
     }
@@ -314,7 +325,7 @@ impl Lower<'_> {
         if self.s.blocks[index].trampoline_of == serial {
             return self.s.blocks[index].trampoline;
         }
-        let moves = self.branch_moves(index);
+        let moves = self.branch_moves(index) || self.leaves_loop_homes(index);
         let trampoline = if moves {
             edges.push(index);
             self.s.asm.new_label()

@@ -1,6 +1,6 @@
 //! Prologue and epilogue: homes, parameters, zeros, counters.
 //!
-//! Homes are chosen once for the whole function, from the hottest locals that the fact pass proposes. Integer homes that calls
+//! Homes of the whole function are chosen here, from the hottest locals that the fact pass proposes. Integer homes that calls
 //! preserve cost a save and a restore. Homes that calls do not preserve are written to their slots and loaded again around each
 //! call, so a local gets one only if it is used in deeper loops than any call. References never have homes, so that stack maps
 //! name slots only.
@@ -110,6 +110,7 @@ impl Lower<'_> {
                 &mut ints
             };
             if !ty.is_ref()
+                && facts.is_carried(candidate.local)
                 && let Some(&(reg, weight)) = list.last()
                 && candidate.weight >= weight
             {
@@ -195,12 +196,21 @@ impl Lower<'_> {
         }
         for (count, ty) in self.func.locals() {
             for _ in 0..count {
-                let disp = self.s.frame.local_slot();
-                self.add_local(Ty::of(ty), disp);
+                self.add_local(Ty::of(ty), 0);
             }
         }
         for &(local, reg) in homes {
-            self.s.locals[local.0 as usize].set_home(reg);
+            self.set_home(local, reg);
+        }
+        // Those that have to be cleared come first, side by side.
+        let frame = &mut self.s.frame;
+        for cleared in [true, false] {
+            for local in &mut self.s.locals[params.len()..] {
+                if cleared == (local.carried && local.home().is_none()) {
+                    local.set_disp(frame.local_slot());
+                    self.cleared += i32::from(cleared);
+                }
+            }
         }
     }
 
@@ -210,25 +220,31 @@ impl Lower<'_> {
         {
             self.s.ref_locals.push(index);
         }
-        self.s.locals.push(Local::new(ty, disp));
+        let index = u32::try_from(self.s.locals.len()).unwrap_or(u32::MAX);
+        let mut local = Local::new(ty, disp);
+        local.carried = ty.is_ref() || self.facts.is_carried(LocalIndex(index));
+        self.s.locals.push(local);
     }
 
-    /// Clears the slots of declared locals now if there are many or references among them, or notes that it is to be done.
+    /// Clears the slots of declared locals now if there are many or references among them, or notes that it is to be done. Homes
+    /// and locals that are not carried need no zero in their slots.
     fn clear_early(&mut self) {
         let params = self.func.ty().params().len();
         let declared = &mut self.s.locals[params..];
-        let Some(lowest) = declared.last().map(Local::disp) else {
+        let cleared = |local: &Local| local.carried && local.home().is_none();
+        let words = self.s.frame.slot_bytes().cast_signed() / 8;
+        let words = words.saturating_mul(self.cleared);
+        let Some(lowest) = declared.iter().rev().find(|&local| cleared(local)) else {
             return;
         };
-        let words = i32::try_from(declared.len() * (self.s.frame.slot_bytes() as usize / 8))
-            .unwrap_or(i32::MAX);
+        let lowest = lowest.disp();
         if words > LAZY_ZERO_WORDS {
             self.s.asm.clear_many_slots(lowest, words);
         } else if declared.iter().any(|local| local.ty.is_ref()) {
             self.s.asm.clear_slots(lowest, words);
-        } else if declared.iter().any(|local| local.home().is_none()) {
+        } else {
             for local in declared.iter_mut() {
-                local.zero = local.home().is_none();
+                local.zero = cleared(local);
             }
             self.zeros = Some((lowest, words));
         }
@@ -340,6 +356,6 @@ impl Lower<'_> {
 }
 
 /// Whether there are calls, of functions or helpers.
-fn calls(uses: Uses) -> bool {
+pub(super) fn calls(uses: Uses) -> bool {
     uses.contains(Uses::CALL) || uses.contains(Uses::LIBCALL)
 }

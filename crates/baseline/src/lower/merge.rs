@@ -6,8 +6,10 @@
 //! * **M1, frozen prefix.** When a block opens, every operand below it is a constant or (also) in its canonical slot, and nothing
 //!   inside can change that. So the operands below a label need no move, whoever branches to it: behind the label only the slot
 //!   counts. `ValueStack::frozen` says how far that holds already, so each operand is stored once.
-//! * **M2, homes are invariant.** A local with a home is in it at every label.
-//! * **M3, other locals are in their slots.** Dirty caches are written back *before* a branch, which keeps them cached and clean in
+//! * **M2, homes are invariant.** A local with a home is in it at every label inside what the home is for, the function or a loop. An
+//!   edge out of a loop gives the loop's homes back (`lower/homes.rs`).
+//! * **M3, other locals are in their slots**, if they are carried: nobody reads the others behind a label before they are written
+//!   again. The fact pass knows; its stretches of code end wherever caches are forgotten here, and at more places. Dirty caches are written back *before* a branch, which keeps them cached and clean in
 //!   the code that follows a conditional one. Behind a label nothing is cached. Only the second arm of an `if`, which is reached
 //!   from one place, begins with the caches of that place.
 //! * **M4, results.** The first branch to a label chooses registers for up to four results; if there are more, or at a loop, results
@@ -82,11 +84,13 @@ impl Lower<'_> {
         }
     }
 
-    /// M3: the slots of locals are up to date. What is cached stays so.
+    /// M3: the slots of carried locals are up to date. What is cached stays so, and the others stay dirty.
     pub(super) fn flush_locals(&mut self) {
         self.clear_zeros();
         for reg in self.s.regs.cached {
-            if let Owner::Local(local) = self.s.regs.owner(reg) {
+            if let Owner::Local(local) = self.s.regs.owner(reg)
+                && self.s.locals[usize::from(local)].carried
+            {
                 self.write_back(local);
             }
         }

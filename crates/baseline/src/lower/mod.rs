@@ -14,6 +14,7 @@ mod convert;
 mod edge_tests;
 mod entry;
 mod float;
+mod homes;
 mod int;
 mod int_const;
 mod int_magic;
@@ -33,6 +34,7 @@ use crate::state::locals::Local;
 use crate::state::registers::Registers;
 use crate::state::value::{Place, ValueStack};
 use cold::Cold;
+use homes::LoopHomes;
 use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
     MemoryStyle, SignatureLayout, StackMap, Tier,
@@ -62,6 +64,7 @@ pub(crate) struct Scratch {
     blocks: Vec<Block>,
     snapshots: Vec<SavedReg>,
     cold: Vec<Cold>,
+    loop_homes: LoopHomes,
     /// Locals in homes that calls do not preserve.
     scratch_homes: Vec<u16>,
     /// Locals of reference type.
@@ -98,6 +101,8 @@ pub(crate) struct Lower<'a> {
     skipped: u32,
     loops_seen: u32,
     tables_seen: u32,
+    /// Number of declared locals whose slots are cleared: the first ones below the parameters.
+    cleared: i32,
     /// Lowest slot and number of 8-byte words that are still to be cleared.
     zeros: Option<(i32, i32)>,
     /// Where the result pointer is kept.
@@ -125,6 +130,7 @@ impl<'a> Lower<'a> {
         s.blocks.clear();
         s.snapshots.clear();
         s.cold.clear();
+        s.loop_homes.reset();
         s.scratch_homes.clear();
         s.ref_locals.clear();
         s.frame.reset(facts.uses.contains(Uses::V128));
@@ -142,6 +148,7 @@ impl<'a> Lower<'a> {
             skipped: 0,
             loops_seen: 0,
             tables_seen: 0,
+            cleared: 0,
             zeros: None,
             result_pointer: None,
             failure: None,

@@ -38,7 +38,9 @@ impl Lower<'_> {
         // A conditional move cannot test for equality of floats: exchange the operands then, and also if the
         // second operand has no register of its own while the first has.
         let exchange = cond == Cond::FloatEq
-            || (cond != Cond::FloatNe && first.is_owned() && !second.is_owned());
+            || cond != Cond::FloatNe
+                && (self.is_hinted(first)
+                    || first.is_owned() && !second.is_owned() && !self.is_hinted(second));
         let (kept, moved, cond) = if exchange {
             (first, second, cond.negate())
         } else {

@@ -33,6 +33,8 @@ pub(crate) struct Block {
     pub(crate) height: u32,
     pub(crate) params: u32,
     pub(crate) results: u32,
+    /// Number of homes that loops have given, at the label.
+    pub(crate) homes: u32,
     /// Start of the snapshot for the second arm.
     pub(crate) snapshot: u32,
     /// Whether anything branches to the label.

@@ -1,8 +1,9 @@
 //! Where the locals are.
 //!
-//! A local with a *home* is in that register from the prologue to the end of the function. Any other local is in its slot, in a
-//! register that caches it, or both; a cached value that is newer than the slot is *dirty*. Declared locals that were not
-//! written yet are zero without being anywhere, until the first branch or label: [`Local::zero`].
+//! A local with a *home* is in that register from the prologue to the end of the function, or while a loop runs. Any other local
+//! is in its slot, in a register that caches it, or both; a cached value that is newer than the slot is *dirty*. Declared locals that were not
+//! written yet are zero without being anywhere, until the first branch or label: [`Local::zero`]. A local that is not [`Local::carried`]
+//! is always written again before it is read behind a label or call: there it may be nowhere.
 
 use crate::isa::{Addr, Reg};
 use crate::state::value::{NO_ALIAS, Ty};
@@ -22,6 +23,8 @@ pub(crate) struct Local {
     pub(crate) upper_undefined: bool,
     /// Known to be zero; the slot is not written yet.
     pub(crate) zero: bool,
+    /// Its value may be read behind the next label or call.
+    pub(crate) carried: bool,
     /// Canonical slot, relative to rbp.
     disp: i32,
     /// Height of the newest alias on the value stack. It may be stale: the entry there must be looked at.
@@ -37,6 +40,7 @@ impl Local {
             dirty: false,
             upper_undefined: false,
             zero: false,
+            carried: true,
             disp,
             newest_alias: NO_ALIAS,
         }
@@ -46,6 +50,10 @@ impl Local {
     #[inline]
     pub(crate) fn slot(&self) -> Addr {
         Addr::Frame(self.disp)
+    }
+
+    pub(crate) fn set_disp(&mut self, disp: i32) {
+        self.disp = disp;
     }
 
     /// Displacement of the canonical slot from rbp.
@@ -59,8 +67,8 @@ impl Local {
         (self.home != NONE).then_some(Reg(self.home))
     }
 
-    pub(crate) fn set_home(&mut self, reg: Reg) {
-        self.home = reg.0;
+    pub(crate) fn set_home(&mut self, reg: Option<Reg>) {
+        self.home = reg.map_or(NONE, |reg| reg.0);
     }
 
     /// The register that caches it.

@@ -7,14 +7,15 @@
 //! The walk must be linear in the body whatever the body is: 50,000 locals times a million loops must not meet.
 //!
 //! * Scratch per local ([`LocalScratch`]) is all zero before a body. Whoever makes an entry nonzero lists it in
-//!   `func_touched` or `nest_touched`, and only listed entries are reset.
-//! * Uses inside a nest (an outermost loop with all that is in it) are added up in `nest`; when the nest closes they
-//!   are ranked, folded into `func` and reset. So a use is looked at a fixed number of times.
+//!   `func_touched`, and only listed entries are reset.
+//! * Home candidates of loops: see [`loops`].
 //! * Writes inside loops are appended to one log; a loop's writes are the part of the log that was appended
 //!   while it was open. A write is left out when the innermost open loop has it already: then every enclosing
 //!   loop has it too, because their parts contain that part.
 //! * What occurs in a loop ([`Uses`]) is collected for the innermost one and added to its parent when it closes.
 
+mod loops;
+mod ranking;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +24,11 @@ use std::mem;
 use crate::env::ModuleEnv;
 use crate::facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Uses};
 use crate::func::ValidatedFunc;
-use crate::ops::{BlockType, CallOp, ControlOp, Op, ParametricOp, VariableOp};
+use crate::ops::{BlockType, CallOp, ControlOp, MemoryOp, Op, ParametricOp, VariableOp};
 use crate::reader::{Code, OpSink};
 use crate::types::{GlobalIndex, LocalIndex, TypeIndex, ValType};
+use loops::{LoopLocal, LoopUses};
+use ranking::Ranking;
 
 /// Weight of a use grows by this factor per loop level.
 const WEIGHT_PER_LEVEL_LOG2: u32 = 3;
@@ -39,10 +42,10 @@ const NO_LOOP: u32 = u32::MAX;
 /// What is known of one local while its body is read.
 #[derive(Clone, Copy, Debug, Default)]
 struct LocalScratch {
-    /// Weight in the whole body, closed nests included.
+    /// Weight in the whole body.
     func: u32,
-    /// Weight in the open nest.
-    nest: u32,
+    /// What the innermost open loops know of it.
+    in_loop: LoopLocal,
     /// One more than the position of its last entry in the log of writes; 0 for none.
     logged: u32,
 }
@@ -59,7 +62,7 @@ impl FactGatherer {
     pub fn gather(&mut self, func: ValidatedFunc<'_>) -> &FuncFacts {
         // First, not last: a walk that was left early must not be seen by the next one.
         self.facts.reset();
-        self.scratch.reset();
+        self.scratch.reset(len(func.ty().params()));
         let mut walk = Walk::new(func, &mut self.facts, &mut self.scratch);
         for (count, ty) in func.locals() {
             walk.declare(count, ty);
@@ -83,7 +86,7 @@ impl FactGatherer {
     /// How many entries of per-local scratch were looked at apart from uses of that local.
     #[cfg(test)]
     fn work(&self) -> u64 {
-        self.scratch.work
+        self.scratch.work + self.scratch.loops.work
     }
 }
 
@@ -92,10 +95,10 @@ impl FactGatherer {
 struct Scratch {
     locals: Vec<LocalScratch>,
     func_touched: Vec<u32>,
-    nest_touched: Vec<u32>,
     blocks: Vec<u32>,
     outer_uses: Vec<Uses>,
-    ranking: Ranking,
+    ranking: Ranking<HomeCandidate>,
+    loops: LoopUses,
     /// Runs of declared locals: index past the last one, and whether they live in vector registers.
     runs: Vec<(u32, bool)>,
     /// Entries of per-local scratch that were looked at outside a use of that local: tests bound it.
@@ -152,6 +155,7 @@ impl<'a> Walk<'a> {
         if self.scratch.locals.len() < locals {
             self.scratch.locals.resize(locals, LocalScratch::default());
         }
+        self.facts.carried.resize(locals.div_ceil(64), 0);
     }
 
     /// Notes the type of some value.
@@ -175,8 +179,8 @@ impl<'a> Walk<'a> {
             ControlOp::Block(ty) | ControlOp::If(ty) => self.open_block(*ty, NO_LOOP),
             ControlOp::Loop(ty) => self.open_loop(offset, *ty),
             ControlOp::End => self.close_block(offset + 1),
-            ControlOp::Else
-            | ControlOp::Br(_)
+            ControlOp::Else => self.scratch.loops.label(),
+            ControlOp::Br(_)
             | ControlOp::BrIf(_)
             | ControlOp::BrTable(_)
             | ControlOp::Return
@@ -210,20 +214,19 @@ impl<'a> Walk<'a> {
         self.scratch.outer_uses.push(mem::take(&mut self.uses));
         self.open_loop = index;
         self.set_loop_depth(self.loop_depth + 1);
+        self.scratch.loops.open(index);
         self.open_block(ty, index);
     }
 
     fn close_block(&mut self, end: u32) {
         match self.scratch.blocks.pop() {
-            Some(NO_LOOP) | None => {}
+            Some(NO_LOOP) | None => self.scratch.loops.label(),
             Some(index) => self.close_loop(index, end),
         }
     }
 
     fn close_loop(&mut self, index: u32, end: u32) {
-        if self.loop_depth == 1 {
-            self.close_nest(index);
-        }
+        self.rank_loop(index);
         let writes = len(&self.facts.loop_writes);
         let facts = &mut self.facts.loops[index as usize];
         facts.end = end;
@@ -235,28 +238,24 @@ impl<'a> Walk<'a> {
         self.set_loop_depth(self.loop_depth - 1);
     }
 
-    /// Ranks the locals of a nest and folds their weights into those of the function.
-    fn close_nest(&mut self, index: u32) {
-        let scratch = &mut *self.scratch;
-        for local in &scratch.nest_touched {
-            #[cfg(test)]
-            {
-                scratch.work += 1;
-            }
-            let entry = &mut scratch.locals[*local as usize];
-            let weight = entry.nest;
-            scratch.ranking.offer(*local, weight, || {
-                is_float(self.params, &scratch.runs, *local)
-            });
-            if entry.func == 0 {
-                scratch.func_touched.push(*local);
-            }
-            entry.func = entry.func.saturating_add(entry.nest);
-            entry.nest = 0;
+    /// Ranks the locals of a loop that ends and hands the best of them on to the enclosing one.
+    fn rank_loop(&mut self, index: u32) {
+        let Scratch {
+            loops,
+            locals,
+            runs,
+            ..
+        } = &mut *self.scratch;
+        let out = &mut self.facts.loop_homes;
+        let facts_of_loop = &mut self.facts.loops[index as usize];
+        facts_of_loop.homes.start = len(out);
+        if loops.is_open(index) {
+            let params = self.params;
+            let is_float = |local| is_float(params, runs, local);
+            let first_write = facts_of_loop.writes.start;
+            loops.close(locals, first_write, &self.facts.carried, is_float, out);
         }
-        scratch.nest_touched.clear();
-        scratch.ranking.take_into(&mut self.facts.loop_homes);
-        self.facts.loops[index as usize].homes.end = len(&self.facts.loop_homes);
+        facts_of_loop.homes.end = len(out);
     }
 
     fn set_loop_depth(&mut self, depth: u32) {
@@ -266,6 +265,7 @@ impl<'a> Walk<'a> {
 
     fn call(&mut self, op: CallOp) {
         self.facts.call_count += 1;
+        self.scratch.loops.label();
         match op {
             CallOp::Call(func) => self.func_type(self.env.funcs[func.0 as usize]),
             CallOp::CallIndirect { ty, .. } => self.func_type(ty),
@@ -275,9 +275,9 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn variable(&mut self, op: VariableOp) {
         match op {
-            VariableOp::LocalGet(local) => self.local_use(local),
+            VariableOp::LocalGet(local) => self.local_use(local, false),
             VariableOp::LocalSet(local) | VariableOp::LocalTee(local) => {
-                self.local_use(local);
+                self.local_use(local, true);
                 self.local_write(local);
             }
             VariableOp::GlobalGet(global) => self.global_get(global),
@@ -286,17 +286,22 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    fn local_use(&mut self, local: LocalIndex) {
-        let entry = &mut self.scratch.locals[local.0 as usize];
-        let (weight, touched) = if self.loop_depth == 0 {
-            (&mut entry.func, &mut self.scratch.func_touched)
-        } else {
-            (&mut entry.nest, &mut self.scratch.nest_touched)
-        };
-        if *weight == 0 {
-            touched.push(local.0);
+    fn local_use(&mut self, local: LocalIndex, writes: bool) {
+        let Scratch {
+            locals,
+            func_touched,
+            loops,
+            ..
+        } = &mut *self.scratch;
+        let entry = &mut locals[local.0 as usize];
+        let noted = loops.note(&mut entry.in_loop, local, writes);
+        if noted.first {
+            func_touched.push(local.0);
         }
-        *weight = weight.saturating_add(self.weight);
+        entry.func = entry.func.saturating_add(self.weight);
+        if noted.carried {
+            self.facts.carried[local.0 as usize / 64] |= 1 << (local.0 % 64);
+        }
     }
 
     #[inline]
@@ -326,11 +331,17 @@ impl<'a> Walk<'a> {
                 scratch.work += 1;
             }
             let weight = scratch.locals[*local as usize].func;
-            scratch.ranking.offer(*local, weight, || {
-                is_float(self.params, &scratch.runs, *local)
-            });
+            let candidate = HomeCandidate {
+                local: LocalIndex(*local),
+                weight,
+            };
+            let params = self.params;
+            let is_float = || is_float(params, &scratch.runs, *local);
+            if weight >= WEIGHT_MIN {
+                scratch.ranking.offer(candidate, HOME_CANDIDATES, is_float);
+            }
         }
-        scratch.ranking.take_into(&mut self.facts.homes);
+        scratch.ranking.take_sorted_into(&mut self.facts.homes);
         self.facts.uses = self.uses;
     }
 }
@@ -351,22 +362,19 @@ impl<'b> OpSink<'b> for Walk<'_> {
             | Op::Int(_, _)
             | Op::Float(_, _)
             | Op::Convert(_)
-            | Op::Memory(_)
-            | Op::Bulk(_)
-            | Op::Table(_)
-            | Op::Ref(_) => {}
+            | Op::Memory(MemoryOp::Load(..) | MemoryOp::Store(..) | MemoryOp::Size(_)) => {}
+            // Calls of helpers.
+            Op::Memory(MemoryOp::Grow(_)) | Op::Bulk(_) | Op::Table(_) | Op::Ref(_) => {
+                self.scratch.loops.label();
+            }
         }
     }
 }
 
 impl Scratch {
     /// Makes the scratch as new, in time of what the body before touched.
-    fn reset(&mut self) {
-        for local in self
-            .func_touched
-            .drain(..)
-            .chain(self.nest_touched.drain(..))
-        {
+    fn reset(&mut self, params: u32) {
+        for local in self.func_touched.drain(..) {
             #[cfg(test)]
             {
                 self.work += 1;
@@ -377,51 +385,7 @@ impl Scratch {
         self.blocks.clear();
         self.outer_uses.clear();
         self.ranking.clear();
-    }
-}
-
-/// The best locals of each register class so far.
-#[derive(Debug, Default)]
-struct Ranking {
-    ints: Vec<HomeCandidate>,
-    floats: Vec<HomeCandidate>,
-}
-
-impl Ranking {
-    fn offer(&mut self, local: u32, weight: u32, is_float: impl FnOnce() -> bool) {
-        if weight < WEIGHT_MIN || !(admits(&self.ints, weight) || admits(&self.floats, weight)) {
-            return;
-        }
-        let list = if is_float() {
-            &mut self.floats
-        } else {
-            &mut self.ints
-        };
-        if !admits(list, weight) {
-            return;
-        }
-        let candidate = HomeCandidate {
-            local: LocalIndex(local),
-            weight,
-        };
-        if list.len() == HOME_CANDIDATES {
-            list.pop();
-        }
-        let at = list.partition_point(|other| rank(other) < rank(&candidate));
-        list.insert(at, candidate);
-    }
-
-    /// Appends both classes, best first, and starts anew.
-    fn take_into(&mut self, out: &mut Vec<HomeCandidate>) {
-        let start = out.len();
-        out.append(&mut self.ints);
-        out.append(&mut self.floats);
-        out[start..].sort_unstable_by_key(rank);
-    }
-
-    fn clear(&mut self) {
-        self.ints.clear();
-        self.floats.clear();
+        self.loops.reset(params);
     }
 }
 
@@ -432,16 +396,6 @@ fn is_float(params: &[ValType], runs: &[(u32, bool)], local: u32) -> bool {
     }
     let run = runs.partition_point(|(end, _)| *end <= local);
     runs.get(run).is_some_and(|(_, float)| *float)
-}
-
-/// Sort key: heavier first, then by index.
-fn rank(candidate: &HomeCandidate) -> (std::cmp::Reverse<u32>, LocalIndex) {
-    (std::cmp::Reverse(candidate.weight), candidate.local)
-}
-
-/// Whether a local of this weight may enter the list. Of equal weights the one that was used first stays.
-fn admits(list: &[HomeCandidate], weight: u32) -> bool {
-    list.len() < HOME_CANDIDATES || list.last().is_none_or(|last| last.weight < weight)
 }
 
 /// Lengths here are bounded by the size of a body.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use upshift_module::{
-    DecodeOptions, FactGatherer, FuncFacts, FuncIndex, HomeCandidate, Module, ModuleDecoder,
-    Parallelism, Uses, ValidatedFunc,
+    DecodeOptions, FactGatherer, FuncFacts, FuncIndex, HomeCandidate, LoopHome, Module,
+    ModuleDecoder, Parallelism, Uses, ValidatedFunc,
 };
 
 /// A module in the text format, encoded; it need not be valid.
@@ -109,7 +109,7 @@ pub(crate) fn facts(facts: &FuncFacts) -> String {
             facts_of_loop.parent,
             uses(facts_of_loop.uses),
             writes.iter().map(|local| local.0).collect::<Vec<_>>(),
-            homes(&facts.loop_homes[range(&facts_of_loop.homes)]),
+            loop_homes(&facts.loop_homes[range(&facts_of_loop.homes)]),
         )
         .expect("strings grow");
     }
@@ -120,6 +120,18 @@ fn homes(homes: &[HomeCandidate]) -> String {
     let list: Vec<String> = homes
         .iter()
         .map(|home| format!("{}:{}", home.local.0, home.weight))
+        .collect();
+    format!("[{}]", list.join(" "))
+}
+
+/// With a mark behind those that are written.
+fn loop_homes(homes: &[LoopHome]) -> String {
+    let list: Vec<String> = homes
+        .iter()
+        .map(|home| {
+            let mark = if home.written { "w" } else { "" };
+            format!("{}:{}{mark}", home.local.0, home.weight)
+        })
         .collect();
     format!("[{}]", list.join(" "))
 }

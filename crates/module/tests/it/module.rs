@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::{decode, encode, facts, gather, listing};
 use upshift_module::{
-    BodySink, DataIndex, DecodeOptions, ErrorKind, FuncIndex, Module, ModuleDecoder, ModuleEnv,
-    ModuleError, ValidatedFunc,
+    BodySink, DataIndex, DecodeOptions, ErrorKind, FuncIndex, LocalIndex, Module, ModuleDecoder,
+    ModuleEnv, ModuleError, ValidatedFunc,
 };
 
 #[test]
@@ -35,28 +35,36 @@ const FACTS: &[(&str, &str)] = &[
     (
         "(local i32 i32) (loop (local.set 0 (i32.load (local.get 1))) (local.set 0 (i32.const 0)))",
         "operands 1 depth 2 locals 2 operators 8 calls 0 uses [memory0 loop] homes [0:16 1:8]\n\
-         loop 3..17 in None uses [memory0] writes [0] homes [0:16 1:8]",
+         loop 3..17 in None uses [memory0] writes [0] homes [1:1]",
     ),
     // The inner loop repeats a write of the outer one: each has it once.
     (
         "(local i32) (loop (local.set 0 (i32.const 1)) (loop (local.set 0 (i32.const 2))) (local.set 0 (i32.const 3)))",
         "operands 1 depth 3 locals 1 operators 11 calls 0 uses [loop] homes [0:80]\n\
-         loop 3..21 in None uses [loop] writes [0, 0] homes [0:80]\n\
+         loop 3..21 in None uses [loop] writes [0, 0] homes []\n\
          loop 9..16 in Some(0) uses [] writes [0] homes []",
     ),
     // A write after an inner loop that has it already is left out.
     (
         "(local i32) (loop (loop (local.set 0 (i32.const 2))) (local.set 0 (i32.const 3)))",
         "operands 1 depth 3 locals 1 operators 9 calls 0 uses [loop] homes [0:72]\n\
-         loop 3..17 in None uses [loop] writes [0] homes [0:72]\n\
+         loop 3..17 in None uses [loop] writes [0] homes []\n\
          loop 5..12 in Some(0) uses [] writes [0] homes []",
     ),
     // Two nests, each with its own candidates.
     (
         "(local i32 i64) (loop (drop (local.get 0))) (loop (call 0) (drop (local.get 1)))",
         "operands 1 depth 2 locals 2 operators 10 calls 1 uses [call loop] homes [0:8 1:8]\n\
-         loop 5..11 in None uses [] writes [] homes [0:8]\n\
-         loop 11..19 in None uses [call] writes [] homes [1:8]",
+         loop 5..11 in None uses [] writes [] homes [0:1]\n\
+         loop 11..19 in None uses [call] writes [] homes [1:1]",
+    ),
+    // What inner loops use counts eight times; what is written in them is marked in the outer ones.
+    (
+        "(param i32) (local f64 i32) (loop (loop (drop (local.get 1)) (local.set 1 (f64.const 1))) \
+           (drop (local.get 0)) (drop (local.get 0)))",
+        "operands 1 depth 3 locals 3 operators 13 calls 0 uses [loop] homes [1:128 0:16]\n\
+         loop 5..31 in None uses [loop] writes [1] homes [0:2 1:16w]\n\
+         loop 7..24 in Some(0) uses [] writes [1] homes [1:2w]",
     ),
     (
         "(drop (memory.grow (i32.const 0))) (global.set 0 (i32.const 0)) (drop (ref.func 0)) \
@@ -73,6 +81,89 @@ const FACTS: &[(&str, &str)] = &[
         "operands 1 depth 1 locals 0 operators 5 calls 0 uses [memory0] homes []",
     ),
 ];
+
+/// Fields of a function, and its locals that are carried over labels and calls.
+const CARRIED: &[(&str, &[u32])] = &[
+    // A parameter is written where the body begins.
+    (
+        "(param i32 i32) (drop (local.get 0)) (call 1) (drop (local.get 1))",
+        &[1],
+    ),
+    // A declared local is zero until it is written.
+    (
+        "(local i32 i32) (drop (local.get 0)) (local.set 1 (i32.const 1)) (drop (local.get 1))",
+        &[0],
+    ),
+    (
+        "(param i32) (local i32) (local.set 1 (local.get 0)) (call 1) (local.set 1 (i32.const 1)) (drop (local.get 1))",
+        &[],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (block (drop (local.get 0)))",
+        &[],
+    ),
+    (
+        "(local i32) (block (local.set 0 (i32.const 1))) (drop (local.get 0))",
+        &[0],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (loop (drop (local.get 0)))",
+        &[0],
+    ),
+    (
+        "(local i32) (loop (local.set 0 (i32.const 1)) (br_if 0 (i32.const 0)) (drop (local.get 0)))",
+        &[],
+    ),
+    (
+        "(local i32) (loop (drop (local.tee 0 (i32.const 1)))) (drop (local.get 0))",
+        &[],
+    ),
+    (
+        "(local i32 i32) (local.set 0 (i32.const 1)) (local.set 1 (i32.const 1)) \
+         (if (i32.const 0) (then (drop (local.get 0))) (else (drop (local.get 1))))",
+        &[1],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (drop (memory.grow (i32.const 0))) (drop (local.get 0))",
+        &[0],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (drop (ref.func 0)) (drop (local.get 0))",
+        &[0],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)) (drop (local.get 0))",
+        &[0],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (drop (table.get 0 (i32.const 0))) (drop (local.get 0))",
+        &[0],
+    ),
+    (
+        "(local i32) (local.set 0 (i32.const 1)) (call_indirect (type 0) (i32.const 0)) (drop (local.get 0))",
+        &[0],
+    ),
+    // Code that is never reached does not hide what follows it.
+    (
+        "(local i32) (block (local.set 0 (i32.const 1)) (br 0) (local.set 0 (i32.const 2))) (drop (local.get 0))",
+        &[0],
+    ),
+];
+
+#[test]
+fn carried_locals() {
+    for (fields, expected) in CARRIED {
+        let module = format!(
+            r#"(module (type (func)) (func (export "f") {fields}) (func) (memory 1) (table 1 funcref))"#
+        );
+        let module = decode(&encode(&module)).expect(fields);
+        let facts = gather(module.func(FuncIndex(0)).expect(fields));
+        let carried: Vec<u32> = (0..facts.local_count)
+            .filter(|&local| facts.is_carried(LocalIndex(local)))
+            .collect();
+        assert_eq!(carried, *expected, "{fields}");
+    }
+}
 
 #[test]
 fn facts_of_bodies() {

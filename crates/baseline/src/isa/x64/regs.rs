@@ -51,7 +51,11 @@ pub(crate) fn prefer_result(set: RegSet) -> Option<Reg> {
 /// Preserved by calls and free for homes, cheapest encoding first.
 pub(crate) const SAVED_HOMES: [Reg; 4] = [RBX, R12, R13, MEMORY0];
 /// Homes in code without calls, not preserved by them.
-pub(crate) const SCRATCH_HOMES: [Reg; 2] = [R9, R8];
+pub(crate) const SCRATCH_HOMES: [Reg; 3] = [R9, R8, R10];
+/// The same as a set, with the base of memory 0 where it is one.
+pub(crate) const SAVED: RegSet = RegSet(1 << 3 | 1 << 12 | 1 << 13 | 1 << 14);
+/// Registers of the working set that loops without calls may have as homes, best last.
+pub(crate) const SPARE: RegSet = RegSet(1 << 8 | 1 << 9 | 1 << 10 | 0xff << 23);
 /// Float homes, from the top; the rest stays for the working set.
 pub(crate) const FLOAT_HOMES: [Reg; 8] = [
     Reg::float(14),

@@ -243,6 +243,14 @@ fn check_edges(seed: u64) {
             above.extend(results);
             world.draw(random, &below, &above);
         };
+        // Branches come from inside of loops with homes of their own.
+        let mut loops = Vec::new();
+        if random.chance(60) {
+            for _ in 0..1 + random.index(3) {
+                draw(world, random, 0);
+                loops.push(world.open_loop(random));
+            }
+        }
         for _ in 0..EDGES {
             draw(world, random, 5);
             let mut moves = true;
@@ -259,9 +267,22 @@ fn check_edges(seed: u64) {
                 world.run(false, Lower::flush_locals);
             }
             if moves {
-                world.run(false, |lower| lower.move_results(index));
+                world.run(false, |lower| {
+                    lower.store_loop_homes(index);
+                    lower.move_results(index);
+                    lower.load_former_homes(index);
+                });
+            } else if world.lower.leaves_loop_homes(index) {
+                world.run(true, |lower| {
+                    let (from, to) = lower.note_edge_moves(index);
+                    lower.emit_edge_moves(from, to);
+                });
             }
             check_label(world, index, results);
+        }
+        while let Some(before) = loops.pop() {
+            draw(world, random, 5);
+            world.end_loop(before);
         }
         if matches!(kind, BlockKind::Func | BlockKind::Loop) {
             return;
@@ -393,6 +414,12 @@ fn check_arguments(seed: u64) {
             let ty = world.lower.s.stack.ty(height);
             let place = world.lower.s.stack.place(height);
             assert!(!matches!(place, Place::Reg { .. }), "{height}: {place:?}");
+            if let Place::Local(local) = place
+                && world.lower.s.locals[usize::from(local)].home().is_none()
+            {
+                let at = world.local_slot(usize::from(local));
+                world.expect_memory(ty, at, world.operands[height as usize], "an alias");
+            }
             if place == Place::Slot {
                 let value = world.operands[height as usize];
                 world.expect_memory(ty, world.slot(height), value, "below a call");
@@ -424,7 +451,7 @@ fn check_arguments(seed: u64) {
                 .any(|&l| usize::from(l) == local);
             match state.home().filter(|_| !scratch) {
                 Some(home) => world.expect_reg(state.ty, home, value, true, "a home"),
-                None if state.zero => {}
+                None if state.zero || !state.carried => {}
                 None => world.expect_memory(state.ty, world.local_slot(local), value, "a local"),
             }
         }

@@ -10,6 +10,7 @@ use crate::state::locals::Local;
 use crate::state::registers::Owner;
 use crate::state::value::{NO_ALIAS, Place, Ty};
 use upshift_abi::CpuFeatures;
+use upshift_module::{LocalIndex, LoopHome};
 
 /// Types of locals; those before [`DECLARED`] stand for parameters.
 const LOCALS: [Ty; 14] = [
@@ -40,6 +41,8 @@ pub(super) struct World<'a> {
     pub(super) locals: Vec<u64>,
     pub(super) operands: Vec<u64>,
     pool: RegSet,
+    /// Homes that the locals have at the label of a test.
+    outer: Vec<Option<Reg>>,
 }
 
 /// Bytes that a value of the type has.
@@ -82,20 +85,21 @@ impl<'a> World<'a> {
                 lower.s.frame.local_slot()
             };
             let mut local = Local::new(ty, disp);
+            local.carried = ty.is_ref() || random.chance(75);
             let free = if ty.is_float() {
                 &mut floats
             } else {
                 &mut ints
             };
-            if !ty.is_ref() && !free.is_empty() && random.chance(40) {
+            lower.s.locals.push(local);
+            if !ty.is_ref() && !free.is_empty() && local.carried && random.chance(40) {
                 let home = free.remove(random.index(free.len()));
-                local.set_home(home);
+                lower.set_home(LocalIndex(u32::from(index)), home);
                 homes.insert(home);
                 if !regs::SAVED_HOMES.contains(&home) {
                     lower.s.scratch_homes.push(index);
                 }
             }
-            lower.s.locals.push(local);
         }
         let most = usize::from(regs::POOL_MIN) + random.index(12);
         let mut pool = RegSet::EMPTY;
@@ -105,13 +109,55 @@ impl<'a> World<'a> {
         for reg in ints.take(most).chain(floats.take(most)) {
             pool.insert(reg);
         }
+        let outer = lower.s.locals.iter().map(Local::home).collect();
         Self {
+            outer,
             lower,
             machine: Machine::new(|| random.next()),
             locals: Vec::new(),
             operands: Vec::new(),
             pool,
         }
+    }
+
+    /// Opens a loop above the block: it gives homes to some locals. How many were given before.
+    pub(super) fn open_loop(&mut self, random: &mut Random) -> u32 {
+        self.run(false, |lower| {
+            lower.freeze();
+            lower.constants_to_slots(0);
+            lower.flush_locals();
+        });
+        self.lower.drop_registers();
+        let before = self.lower.loop_homes_len();
+        let mut taken = RegSet::EMPTY;
+        for (local, ty) in (0..).zip(LOCALS) {
+            let state = self.lower.s.locals[local as usize];
+            let regs: Vec<Reg> = self.lower.possible_homes(ty).minus(taken).collect();
+            let may = state.home().is_none() && state.carried && !ty.is_ref();
+            if may && !regs.is_empty() && random.chance(60) {
+                let reg = regs[random.index(regs.len())];
+                taken.insert(reg);
+                let home = LoopHome {
+                    local: LocalIndex(local),
+                    weight: 1,
+                    written: random.chance(50),
+                };
+                self.run(false, |lower| lower.take_for_home(reg, home));
+            }
+        }
+        self.pool = self.lower.s.regs.pool;
+        self.verify("at the header of a loop");
+        before
+    }
+
+    /// Ends the innermost loop, which began when so many homes were given.
+    pub(super) fn end_loop(&mut self, before: u32) {
+        if let Some(block) = self.lower.s.blocks.last_mut() {
+            block.homes = before;
+        }
+        self.run(false, Lower::end_loop_homes);
+        self.pool = self.lower.s.regs.pool;
+        self.verify("behind a loop");
     }
 
     /// Address of an operand's slot.
@@ -159,7 +205,8 @@ impl<'a> World<'a> {
 
     fn draw_locals(&mut self, random: &mut Random) {
         self.locals.clear();
-        let zeros = random.chance(25);
+        // A loop's header has cleared them.
+        let zeros = random.chance(25) && self.lower.loop_homes_len() == 0;
         if zeros {
             let lowest = self.lower.s.locals[LOCALS.len() - 1].disp();
             let words = i32::try_from(LOCALS.len() - DECLARED).unwrap();
@@ -179,6 +226,9 @@ impl<'a> World<'a> {
             let mut value = random.value(ty);
             if let Some(home) = state.home() {
                 self.machine.set_reg(home, value);
+                if !self.lower.slot_is_old(home) {
+                    self.machine.write(slot, bytes(ty), u128::from(value));
+                }
             } else if let Some(reg) = free {
                 state.set_cached(Some(reg));
                 state.dirty = unwritten || random.chance(50);
@@ -291,7 +341,8 @@ impl<'a> World<'a> {
             } else if state.zero {
                 assert_eq!(value, 0, "{when}");
             }
-            if state.home().is_none() && !state.dirty && !state.zero {
+            let lost = !state.carried && state.cached().is_none();
+            if state.home().is_none() && !state.dirty && !state.zero && !lost {
                 self.expect_memory(state.ty, self.local_slot(local), value, when);
             }
         }
@@ -341,8 +392,9 @@ impl<'a> World<'a> {
     pub(super) fn expect_locals(&self, when: &str) {
         for (local, &value) in self.locals.iter().enumerate() {
             let state = self.lower.s.locals[local];
-            match state.home() {
+            match self.outer[local] {
                 Some(home) => self.expect_reg(state.ty, home, value, true, when),
+                None if !state.carried => {}
                 None => self.expect_memory(state.ty, self.local_slot(local), value, when),
             }
         }
