@@ -12,6 +12,10 @@ use crate::state::value::{NO_ALIAS, Ty};
 const NONE: u8 = u8::MAX;
 
 /// One local, 16 bytes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent flags, read one by one"
+)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Local {
     pub(crate) ty: Ty,

@@ -134,6 +134,7 @@ impl LoopUses {
     }
 
     /// Adds to the weight of a local in the innermost loop.
+    #[inline]
     fn weigh(&mut self, entry: &mut LoopLocal, local: LocalIndex, weight: u32) {
         if entry.owner != self.owner {
             self.aside.push(Aside {
