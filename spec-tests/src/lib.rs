@@ -22,6 +22,12 @@ pub enum Mode {
     Eager,
     /// Every function's second call runs optimized code.
     TierUpAfterFirstCall,
+    /// Every loop is entered with optimized code as soon as it is come to.
+    OsrAtOnce,
+    /// Every loop is entered with optimized code at its first back-edge; functions have their second call in it.
+    OsrAtBackEdge,
+    /// As [`Self::OsrAtBackEdge`] with as few registers as the baseline compiler can do with, and checked memories.
+    OsrFewRegisters,
     /// Baseline code only, with memory accesses checked by comparisons.
     BaselineChecked,
     /// Optimized code only, with memory accesses checked by comparisons.
@@ -45,6 +51,12 @@ impl Mode {
             Self::TierUpAfterFirstCall => config
                 .tier_policy(TierPolicy::Dynamic)
                 .tier_up_after(Some(1)),
+            Self::OsrAtOnce => config.osr_after(Some(1)),
+            Self::OsrAtBackEdge => config.osr_after(Some(2)).tier_up_after(Some(1)),
+            Self::OsrFewRegisters => config
+                .osr_after(Some(2))
+                .baseline_registers(Some(0))
+                .memory_reservation(false),
             Self::BaselineChecked => config
                 .tier_policy(TierPolicy::Baseline)
                 .memory_reservation(false),

@@ -59,6 +59,21 @@ fn tier_up_after_first_call() {
 }
 
 #[test]
+fn loops_entered_at_once() {
+    run(Mode::OsrAtOnce);
+}
+
+#[test]
+fn loops_entered_at_back_edges() {
+    run(Mode::OsrAtBackEdge);
+}
+
+#[test]
+fn loops_entered_with_few_registers() {
+    run(Mode::OsrFewRegisters);
+}
+
+#[test]
 fn baseline_with_checked_memories() {
     run(Mode::BaselineChecked);
 }

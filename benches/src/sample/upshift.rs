@@ -155,7 +155,7 @@ fn tiers(stats: &Stats) -> Tiers {
         functions: stats.functions,
         code_bytes_live: stats.code_bytes_live,
         lazy_compile_ms: ms(stats.lazy_compile_time),
-        osr_entries: 0,
+        osr_entries: stats.osr_entries,
     }
 }
 
@@ -212,6 +212,11 @@ fn kind(kind: &EventKind) -> Option<TierEventKind> {
         },
         EventKind::CodeRetired { .. } => TierEventKind::Retired,
         EventKind::JobSkipped { .. } | EventKind::Failed { .. } => TierEventKind::Dropped,
-        EventKind::PriorityRaised { .. } | EventKind::Published { .. } => return None,
+        EventKind::PriorityRaised { .. }
+        | EventKind::Published { .. }
+        | EventKind::OsrRequested { .. }
+        | EventKind::OsrCompiled { .. }
+        | EventKind::OsrEntered { .. }
+        | EventKind::OsrRefused { .. } => return None,
     })
 }

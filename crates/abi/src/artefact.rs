@@ -26,7 +26,7 @@ impl Tier {
 
 /// A place in a function that counts: 0 is the entry, 1 + i is the back-edge of loop i in the order
 /// of [`FuncFacts::loops`](upshift_module::FuncFacts::loops).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SiteIndex(pub u32);
 
 impl SiteIndex {

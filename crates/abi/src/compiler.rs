@@ -1,8 +1,9 @@
 //! The trait that both compilers implement, and what they are given.
 
-use crate::artefact::{CodeKind, CompiledFunc, Tier};
+use crate::artefact::{CompiledFunc, SiteIndex, Tier};
 use crate::callconv::{CpuFeatures, SignatureLayout};
 use crate::layout::{TypeId, VmLayout};
+use crate::osr::LoopState;
 use std::fmt;
 use upshift_module::ValidatedFunc;
 
@@ -28,6 +29,40 @@ pub trait CompilerWorker: Send {
         env: &CompileEnv<'_>,
         options: &CompileOptions,
     ) -> Result<CompiledFunc, CompileError>;
+
+    /// Baseline only: where the code that [`Self::compile`] makes with the same arguments keeps its values at the
+    /// header of a loop. Costs a compile.
+    ///
+    /// # Errors
+    /// As [`Self::compile`]; `Limit` if there are more values than [`OSR_CELLS_MAX`](crate::OSR_CELLS_MAX);
+    /// `Unsupported` from other compilers, and if the loop cannot be reached.
+    fn describe_loop(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        options: &CompileOptions,
+        site: SiteIndex,
+    ) -> Result<LoopState, CompileError> {
+        let _ = (func, env, options, site);
+        let message = "loops are described by the baseline tier";
+        Err(CompileError::new(CompileErrorKind::Unsupported, message))
+    }
+
+    /// Optimizing only: compiles a body that is entered at the header of a loop with the values that are described,
+    /// [`CodeKind::Osr`](crate::CodeKind::Osr).
+    ///
+    /// # Errors
+    /// As [`Self::compile`]; `Unsupported` from other compilers.
+    fn compile_osr(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        state: &LoopState,
+    ) -> Result<CompiledFunc, CompileError> {
+        let _ = (func, env, state);
+        let message = "loops are entered by the optimizing tier";
+        Err(CompileError::new(CompileErrorKind::Unsupported, message))
+    }
 }
 
 /// What is the same for all functions of a module in an engine.
@@ -47,26 +82,17 @@ pub struct CompileEnv<'a> {
     pub interruption: bool,
 }
 
+/// What the entry of a function adds to its counter besides the step.
+pub const ENTRY_STEP: i32 = 1;
+
 /// What may differ from one compile to the next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct CompileOptions {
-    /// How the code will be entered.
-    pub kind: CodeKind,
-    /// Baseline only: what is added to the function's counter at its entry and back-edges; none
-    /// leaves counters out. `i32::MIN` reaches the slow path at every site.
+    /// Baseline only: what is added to the function's counter at each round of a loop; none leaves counters out.
+    /// A multiple of 256; a function's entry adds [`ENTRY_STEP`] more, so that the low byte of a counter counts entries. `i32::MIN` reaches the slow path at every site.
     pub counter_step: Option<i32>,
     /// Baseline only, for tests: how many registers of each class may be allocated.
     pub registers: Option<u8>,
-}
-
-impl Default for CompileOptions {
-    fn default() -> Self {
-        Self {
-            kind: CodeKind::Entry,
-            counter_step: None,
-            registers: None,
-        }
-    }
 }
 
 /// How accesses of 32-bit memories are kept in bounds. The same for all memories of an engine.

@@ -82,8 +82,6 @@ pub struct StoreContext {
     pub interrupt: AtomicU32,
     /// The innermost activation, null outside wasm.
     pub activation: Cell<*mut Activation>,
-    /// Where live slots go on their way into an OSR body.
-    pub osr_buffer: Cell<*mut u8>,
     /// The runtime's store.
     pub store: Cell<*mut c_void>,
 }

@@ -11,6 +11,7 @@ pub mod callconv;
 mod compiler;
 pub mod layout;
 mod libcall;
+mod osr;
 mod trap;
 
 pub use artefact::{
@@ -19,11 +20,12 @@ pub use artefact::{
 pub use callconv::{ArgLoc, CpuFeatures, ResultLoc, SignatureLayout};
 pub use compiler::{
     CompileEnv, CompileError, CompileErrorKind, CompileOptions, Compiler, CompilerWorker,
-    MemoryStyle,
+    ENTRY_STEP, MemoryStyle,
 };
 pub use layout::{
     Activation, EntrySlot, FuncImport, FuncRecord, GlobalCell, HostContext, MemoryDef,
     StoreContext, TableDef, TableEntry, TypeId, VmContext, VmLayout,
 };
 pub use libcall::{Libcall, LibcallSignature, LibcallType};
+pub use osr::{LoopState, OSR_CELL_BYTES, OSR_CELLS_MAX, OsrPlace, OsrSaved};
 pub use trap::TrapCode;

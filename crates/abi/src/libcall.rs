@@ -95,8 +95,8 @@ libcalls! {
     IndirectSlow(I32, I32, I32) -> I64;
     /// The counter of a function flipped its sign, in baseline code. Own convention: the caller pushes two
     /// 8-byte words, first the index of the function, then the [`SiteIndex`](crate::SiteIndex), and calls; the stub pops both
-    /// (`ret 16`), aligns rsp by itself and preserves every register but r11 and the flags. r11 comes back as 0, or, at a loop
-    /// site, as the address of an OSR entry (not before OSR is built). The helper rearms the counter, and traps
-    /// with `Interrupt` if the host asked for it.
+    /// (`ret 16`), aligns rsp by itself and preserves every register but r11 and the flags. The helper rearms the counter,
+    /// and traps with `Interrupt` if the host asked for it. At a loop site it may not return at all: optimized code
+    /// takes the place of the caller's frame (docs/abi.md, OSR).
     CounterOverflow(I32, I32) -> I64;
 }

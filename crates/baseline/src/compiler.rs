@@ -2,8 +2,8 @@
 
 use crate::lower::{Lower, Scratch};
 use upshift_abi::{
-    CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc, Compiler,
-    CompilerWorker, Tier,
+    CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc, Compiler,
+    CompilerWorker, LoopState, OSR_CELLS_MAX, SiteIndex, Tier,
 };
 use upshift_module::{FactGatherer, Uses, ValidatedFunc};
 
@@ -39,17 +39,15 @@ struct Worker {
     scratch: Scratch,
 }
 
-impl CompilerWorker for Worker {
-    fn compile(
+impl Worker {
+    /// Compiles a body, and hands what is noted about it to `then`.
+    fn run<R>(
         &mut self,
         func: ValidatedFunc<'_>,
-        env: &CompileEnv<'_>,
-        options: &CompileOptions,
-    ) -> Result<CompiledFunc, CompileError> {
-        if options.kind != CodeKind::Entry {
-            let message = "the baseline tier makes entries only";
-            return Err(CompileError::new(CompileErrorKind::Unsupported, message));
-        }
+        (env, options): (&CompileEnv<'_>, &CompileOptions),
+        watched: Option<SiteIndex>,
+        then: impl FnOnce(CompiledFunc, Option<LoopState>) -> Result<R, CompileError>,
+    ) -> Result<R, CompileError> {
         let facts = self.gatherer.gather(func);
         if facts.uses.contains(Uses::V128) {
             let message = "vectors in the baseline tier";
@@ -57,7 +55,9 @@ impl CompilerWorker for Worker {
         }
         let scratch = std::mem::take(&mut self.scratch);
         let mut lower = Lower::new((func, facts), env, options, scratch);
+        lower.watched = watched;
         let result = lower.compile();
+        let state = lower.noted.take();
         self.scratch = lower.into_scratch();
         if self.scratch.largest() > KEPT_ENTRIES {
             self.scratch = Scratch::default();
@@ -65,6 +65,39 @@ impl CompilerWorker for Worker {
         if self.gatherer.largest() > KEPT_ENTRIES {
             self.gatherer = FactGatherer::default();
         }
-        result
+        then(result?, state)
+    }
+}
+
+impl CompilerWorker for Worker {
+    fn compile(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        options: &CompileOptions,
+    ) -> Result<CompiledFunc, CompileError> {
+        self.run(func, (env, options), None, |code, _| Ok(code))
+    }
+
+    fn describe_loop(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        options: &CompileOptions,
+        site: SiteIndex,
+    ) -> Result<LoopState, CompileError> {
+        self.run(func, (env, options), Some(site), |code, state| {
+            let unreachable = || {
+                let message = format!("loop {} is never reached", site.0);
+                CompileError::new(CompileErrorKind::Unsupported, message)
+            };
+            let mut state = state.ok_or_else(unreachable)?;
+            if state.cells() > OSR_CELLS_MAX as usize {
+                let message = "too many values to enter a loop with";
+                return Err(CompileError::new(CompileErrorKind::Limit, message));
+            }
+            state.code_bytes = u32::try_from(code.code.len()).unwrap_or(u32::MAX);
+            Ok(state)
+        })
     }
 }

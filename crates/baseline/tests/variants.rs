@@ -178,7 +178,6 @@ fn every_operator_compiles_with_few_registers() {
                     let options = CompileOptions {
                         counter_step,
                         registers,
-                        ..CompileOptions::default()
                     };
                     let setup = Setup {
                         style,

@@ -51,6 +51,12 @@ pub(crate) struct EngineOptions {
     /// Optimize each function in its N-th call, whatever the counters say; 0: before the first (for tests).
     #[arg(long, value_name = "N")]
     pub(crate) tier_up_after: Option<u32>,
+    /// Enter each loop with optimized code at its N-th round in baseline code, whatever the counters say (for tests).
+    #[arg(long, value_name = "N")]
+    pub(crate) osr_after: Option<u32>,
+    /// Leave running loops in baseline code.
+    #[arg(long)]
+    pub(crate) no_osr: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -90,6 +96,10 @@ impl EngineOptions {
             config.threads(threads as usize);
         }
         config.tier_up_after(self.tier_up_after);
+        config.osr_after(self.osr_after);
+        if self.no_osr {
+            config.osr(false);
+        }
         config
     }
 }

@@ -17,7 +17,7 @@ const TRAP_BYTES: u32 = 2;
 
 /// Turns compiled code into a [`CompiledFunc`]. `clif` holds the names that relocations refer to.
 pub(crate) fn finish(
-    func: ValidatedFunc<'_>,
+    (func, kind): (ValidatedFunc<'_>, CodeKind),
     clif: &Function,
     code: &CompiledCode,
 ) -> Result<CompiledFunc, CompileError> {
@@ -55,7 +55,7 @@ pub(crate) fn finish(
     Ok(CompiledFunc {
         func: func.index(),
         tier: Tier::Optimizing,
-        kind: CodeKind::Entry,
+        kind,
         code: code.code_buffer().to_vec(),
         text_bytes: text_bytes(code),
         align: buffer.alignment.max(ALIGN_MIN),

@@ -24,7 +24,7 @@ mod worker;
 
 use isa::IsaCache;
 use std::sync::Arc;
-use upshift_abi::{CompileEnv, CompileError, CompileOptions, Compiler, CompilerWorker, Tier};
+use upshift_abi::{CompileEnv, CompileError, Compiler, CompilerWorker, Tier};
 use upshift_module::ValidatedFunc;
 use worker::Worker;
 
@@ -49,9 +49,8 @@ impl OptimizingCompiler {
         &self,
         func: ValidatedFunc<'_>,
         env: &CompileEnv<'_>,
-        options: &CompileOptions,
     ) -> Result<String, CompileError> {
-        Worker::new(Arc::clone(&self.isas)).clif(func, env, options)
+        Worker::new(Arc::clone(&self.isas)).clif(func, env)
     }
 }
 

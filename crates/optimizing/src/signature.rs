@@ -2,7 +2,8 @@
 
 use cranelift_codegen::ir::{AbiParam, ArgumentPurpose, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
-use upshift_abi::{Libcall, LibcallType, ResultLoc, SignatureLayout};
+use upshift_abi::callconv::x64;
+use upshift_abi::{ArgLoc, Libcall, LibcallType, ResultLoc, SignatureLayout};
 use upshift_module::{FuncType, ValType};
 
 /// Pointers and references.
@@ -45,6 +46,29 @@ pub(crate) fn of_func(ty: &FuncType, layout: &SignatureLayout) -> Signature {
         .filter(|(_, loc)| in_register(**loc))
         .map(|(&ty, _)| AbiParam::new(clif_type(ty)));
     signature.returns.extend(in_registers);
+    signature
+}
+
+/// The signature of a body that is entered at a loop: vmctx, the buffer, and as many unused arguments as it takes to bring
+/// the original stack parameters, which are in place already, onto the stack again; the same results.
+pub(crate) fn of_loop_entry(ty: &FuncType, layout: &SignatureLayout) -> Signature {
+    let mut signature = of_func(ty, layout);
+    signature.params.truncate(1);
+    let on_stack = || {
+        let params = ty.params().iter().zip(&layout.params);
+        params.filter_map(|(&ty, &loc)| match loc {
+            ArgLoc::Stack(_) => Some(ty),
+            ArgLoc::Int(_) | ArgLoc::Float(_) => None,
+        })
+    };
+    let ints = std::iter::repeat_n(AbiParam::new(POINTER), x64::INT_ARGS.len());
+    signature.params.extend(ints);
+    if on_stack().any(ValType::is_float_class) {
+        let floats = std::iter::repeat_n(AbiParam::new(types::F64), usize::from(x64::FLOAT_ARGS));
+        signature.params.extend(floats);
+    }
+    let rest = on_stack().map(|ty| AbiParam::new(clif_type(ty)));
+    signature.params.extend(rest);
     signature
 }
 

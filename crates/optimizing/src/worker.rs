@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
-    CompilerWorker, CpuFeatures,
+    CompilerWorker, CpuFeatures, LoopState,
 };
 use upshift_module::ValidatedFunc;
 
@@ -58,9 +58,8 @@ impl Worker {
         &mut self,
         func: ValidatedFunc<'_>,
         env: &CompileEnv<'_>,
-        options: &CompileOptions,
     ) -> Result<String, CompileError> {
-        self.guarded(func, env, options, |memory, _| {
+        self.guarded((func, None), env, |memory, _| {
             Ok(memory.context.func.display().to_string())
         })
     }
@@ -69,26 +68,16 @@ impl Worker {
     /// error, and even more so after a panic, nobody knows what state it is in.
     fn guarded<R>(
         &mut self,
-        func: ValidatedFunc<'_>,
+        (func, entry): (ValidatedFunc<'_>, Option<&LoopState>),
         env: &CompileEnv<'_>,
-        options: &CompileOptions,
         then: impl FnOnce(&mut Memory, &OwnedTargetIsa) -> Result<R, CompileError>,
     ) -> Result<R, CompileError> {
-        match options.kind {
-            CodeKind::Entry => {}
-            CodeKind::Osr(_) => {
-                return Err(CompileError::new(
-                    CompileErrorKind::Unsupported,
-                    "entry in the middle of a loop",
-                ));
-            }
-        }
         let isa = self.isa(env.cpu)?;
         let mut memory = self.memory.take().unwrap_or_else(Memory::new);
         let result = catch_unwind(AssertUnwindSafe(|| {
             memory.context.clear();
             translate::translate(
-                func,
+                (func, entry),
                 env,
                 &*isa,
                 (&mut memory.context.func, &mut memory.builder),
@@ -123,14 +112,14 @@ impl Worker {
     }
 }
 
-impl CompilerWorker for Worker {
-    fn compile(
+impl Worker {
+    /// Compiles a body as called, or as entered at a loop.
+    fn make(
         &mut self,
-        func: ValidatedFunc<'_>,
+        (func, entry): (ValidatedFunc<'_>, Option<&LoopState>),
         env: &CompileEnv<'_>,
-        options: &CompileOptions,
     ) -> Result<CompiledFunc, CompileError> {
-        self.guarded(func, env, options, |memory, isa| {
+        self.guarded((func, entry), env, |memory, isa| {
             memory
                 .context
                 .compile(&**isa, &mut ControlPlane::default())
@@ -138,8 +127,29 @@ impl CompilerWorker for Worker {
             let code = memory.context.take_compiled_code().ok_or_else(|| {
                 CompileError::new(CompileErrorKind::Internal, "Cranelift returned no code")
             })?;
-            finish::finish(func, &memory.context.func, &code)
+            let kind = entry.map_or(CodeKind::Entry, |state| CodeKind::Osr(state.site));
+            finish::finish((func, kind), &memory.context.func, &code)
         })
+    }
+}
+
+impl CompilerWorker for Worker {
+    fn compile(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        _: &CompileOptions,
+    ) -> Result<CompiledFunc, CompileError> {
+        self.make((func, None), env)
+    }
+
+    fn compile_osr(
+        &mut self,
+        func: ValidatedFunc<'_>,
+        env: &CompileEnv<'_>,
+        state: &LoopState,
+    ) -> Result<CompiledFunc, CompileError> {
+        self.make((func, Some(state)), env)
     }
 }
 

@@ -53,7 +53,8 @@ pub use func::{HostCall, HostFn};
 pub use instance::{InstantiateError, entity_text};
 pub use libcalls::libcall_table;
 pub use loaded::{
-    CounterReply, LoadedModule, LoadedModuleParts, TierError, TierErrorKind, TierSink,
+    CounterReply, CounterVisit, LoadedModule, LoadedModuleParts, LoopEntry, TierError,
+    TierErrorKind, TierSink,
 };
 pub use raw::RawVal;
 pub use store::failure::{CallError, Payload, WasmFrame};

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use upshift_abi::{
-    CompileEnv, CompileError, CompileErrorKind, CompiledFunc, CpuFeatures, MemoryStyle, SiteIndex,
-    VmLayout,
+    CodeKind, CompileEnv, CompileError, CompileErrorKind, CompiledFunc, CpuFeatures, LoopState,
+    MemoryStyle, OSR_CELLS_MAX, SiteIndex, VmLayout,
 };
 use upshift_module::{FuncIndex, Module, TypeIndex};
 
@@ -30,12 +30,12 @@ pub trait TierSink: Send + Sync {
         func: FuncIndex,
     ) -> Result<CodePtr, TierError>;
 
-    /// A counter flipped its sign at `site`.
+    /// A counter flipped its sign.
     fn counter_overflow(
         &self,
         loaded: &Arc<LoadedModule>,
         func: FuncIndex,
-        site: SiteIndex,
+        visit: CounterVisit,
     ) -> CounterReply;
 
     /// An instance goes away; `counters` are its counters by defined function index, so that
@@ -45,13 +45,47 @@ pub trait TierSink: Send + Sync {
     }
 }
 
+/// Where a counter flipped its sign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CounterVisit {
+    /// The site.
+    pub site: SiteIndex,
+    /// How often the function was entered since the counter was armed, modulo 256.
+    pub entries: u32,
+}
+
 /// What the slow path of a counter does next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CounterReply {
-    /// The counter's new value.
+    /// The counter's new value; its low byte is 0, and counts entries.
     pub rearm: i32,
     /// Code to enter the running loop with; only at loop sites.
-    pub osr_entry: Option<CodePtr>,
+    pub entry: Option<Arc<LoopEntry>>,
+}
+
+/// Code that a running loop of baseline code can be entered with. Lives as long as its module.
+#[derive(Debug)]
+pub struct LoopEntry {
+    code: CodePtr,
+    func: FuncIndex,
+    state: LoopState,
+}
+
+impl LoopEntry {
+    /// Where the code begins.
+    pub(crate) fn code(&self) -> CodePtr {
+        self.code
+    }
+
+    /// The function.
+    pub(crate) fn func(&self) -> FuncIndex {
+        self.func
+    }
+
+    /// Where baseline code keeps its values there.
+    pub(crate) fn state(&self) -> &LoopState {
+        &self.state
+    }
 }
 
 /// Why a function has no code. One word.
@@ -295,6 +329,29 @@ impl LoadedModule {
     /// Takes code over, to free it when the module goes.
     pub fn adopt(&self, code: PublishedCode) {
         self.code.adopt(code);
+    }
+
+    /// Takes code that enters a loop over, to free it when the module goes. `state` is what its compiler was given.
+    ///
+    /// # Errors
+    /// If it is no code for this loop.
+    pub fn adopt_loop_entry(
+        &self,
+        code: PublishedCode,
+        state: LoopState,
+    ) -> Result<Arc<LoopEntry>, RuntimeError> {
+        let fits = code.kind() == CodeKind::Osr(state.site);
+        let (entry, func) = (code.entry(), code.func());
+        self.adopt(code);
+        if !fits || state.cells() > OSR_CELLS_MAX as usize {
+            let message = format!("code of function {} does not enter this loop", func.0);
+            return Err(RuntimeError::misuse(message));
+        }
+        Ok(Arc::new(LoopEntry {
+            code: entry,
+            func,
+            state,
+        }))
     }
 
     /// Publishes, installs and adopts code of a defined function in one go; gives its entry.

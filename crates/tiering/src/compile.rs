@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
-use upshift_abi::{CodeKind, CompileOptions, CompiledFunc};
+use upshift_abi::{CompileError, CompileOptions, CompiledFunc, CompilerWorker};
 use upshift_module::{FuncIndex, ValidatedFunc};
 use upshift_runtime::{CodePtr, LoadedModule, ModuleCode, TierError, TierErrorKind};
 
@@ -50,18 +50,27 @@ pub(crate) fn compile(
 ) -> Result<Compiled, TierError> {
     let env = code.compile_env();
     let started = Instant::now();
-    // A panic must not leave the function in a state that others wait for.
-    let compiled = catch_unwind(AssertUnwindSafe(|| {
-        scratch.worker().compile(body, &env, options)
-    }));
-    match compiled {
-        Ok(compiled) => Ok(Compiled {
-            code: compiled?,
-            time: started.elapsed(),
-        }),
+    let code = guarded(scratch, body.index(), |worker| {
+        worker.compile(body, &env, options)
+    })?;
+    let time = started.elapsed();
+    Ok(Compiled { code, time })
+}
+
+/// Has a compiler do something for a function. A panic must not leave the function in a state that others wait for.
+///
+/// # Errors
+/// What the compiler says; `Internal` if it panics.
+pub(crate) fn guarded<R>(
+    scratch: &mut Scratch,
+    func: FuncIndex,
+    work: impl FnOnce(&mut dyn CompilerWorker) -> Result<R, CompileError>,
+) -> Result<R, TierError> {
+    match catch_unwind(AssertUnwindSafe(|| work(scratch.worker()))) {
+        Ok(result) => Ok(result?),
         Err(_) => {
             scratch.reset();
-            let message = format!("the compiler panicked in function {}", body.index().0);
+            let message = format!("the compiler panicked in function {}", func.0);
             Err(TierError::new(TierErrorKind::Internal, message))
         }
     }
@@ -79,17 +88,30 @@ impl ModuleTiers {
         loaded: &Arc<LoadedModule>,
         func: FuncIndex,
     ) -> Result<Compiled, TierError> {
+        self.on_pool(loaded, move |scratch, module| {
+            compile(scratch, module.code(), body(module, func)?, &OPTIMIZING)
+        })
+    }
+
+    /// Runs a compile on a pool thread while the caller waits.
+    ///
+    /// # Errors
+    /// Its own; `Resource` if the pool has no thread.
+    pub(crate) fn on_pool<R: Send + 'static>(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        work: impl FnOnce(&mut Scratch, &LoadedModule) -> Result<R, TierError> + Send + 'static,
+    ) -> Result<R, TierError> {
         let no_thread = || TierError::new(TierErrorKind::Resource, "no thread to compile on");
         let (sender, receiver) = sync_channel(1);
         let module = Arc::clone(loaded);
         self.shared
             .pool
             .submit_urgent(Box::new(move |scratch, _| {
-                let compiled = body(&module, func)
-                    .and_then(|body| compile(scratch, module.code(), body, &OPTIMIZING));
+                let result = work(scratch, &module);
                 // The guest goes on as soon as it hears of it; it should not find us holding the module.
                 drop(module);
-                drop(sender.send(compiled));
+                drop(sender.send(result));
             }))
             .map_err(|_| no_thread())?;
         receiver.recv().map_err(|_| no_thread())?
@@ -106,7 +128,6 @@ impl ModuleTiers {
             Counting::EverySite => Some(i32::MIN),
         };
         CompileOptions {
-            kind: CodeKind::Entry,
             counter_step,
             registers: options.baseline_registers,
         }
@@ -137,7 +158,6 @@ impl ModuleTiers {
 
 /// How optimizing compiles are made.
 pub(crate) const OPTIMIZING: CompileOptions = CompileOptions {
-    kind: CodeKind::Entry,
     counter_step: None,
     registers: None,
 };

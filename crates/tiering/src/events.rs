@@ -85,6 +85,34 @@ pub enum EventKind {
         /// Of which compiler.
         tier: Tier,
     },
+    /// A running loop is to be entered in the middle.
+    OsrRequested {
+        /// The loop.
+        site: SiteIndex,
+        /// Its rank in the queue, greater is sooner.
+        priority: u64,
+    },
+    /// Code for that was compiled.
+    OsrCompiled {
+        /// The loop.
+        site: SiteIndex,
+        /// Size of the code.
+        code_bytes: u32,
+        /// Time of the compile.
+        compile: Duration,
+    },
+    /// An activation left its baseline code for optimized code at this loop.
+    OsrEntered {
+        /// The loop.
+        site: SiteIndex,
+    },
+    /// There will be no code for this loop.
+    OsrRefused {
+        /// The loop.
+        site: SiteIndex,
+        /// Why.
+        kind: TierErrorKind,
+    },
     /// A request or job was dropped.
     JobSkipped {
         /// Why.
@@ -218,6 +246,16 @@ impl fmt::Display for EventKind {
             }
             Self::Installed { tier } => write!(f, "installed {}", tier.name()),
             Self::CodeRetired { tier } => write!(f, "retired {}", tier.name()),
+            Self::OsrRequested { site, priority } => {
+                write!(f, "osr-requested at site {} priority {priority}", site.0)
+            }
+            Self::OsrCompiled {
+                site, code_bytes, ..
+            } => write!(f, "osr-compiled at site {} {code_bytes} bytes", site.0),
+            Self::OsrEntered { site } => write!(f, "osr-entered at site {}", site.0),
+            Self::OsrRefused { site, kind } => {
+                write!(f, "osr-refused at site {} {kind:?}", site.0)
+            }
             Self::JobSkipped { reason } => write!(f, "skipped {reason:?}"),
             Self::Failed { tier, kind } => write!(f, "failed {} {kind:?}", tier.name()),
         }

@@ -43,7 +43,10 @@ impl ModuleTiers {
             }
         });
         let cost_us = shared.options.tuning.compile_us(shape);
-        let submitted = shared.pool.submit(self.key(func), priority, cost_us, task);
+        let submitted =
+            shared
+                .pool
+                .submit(self.key(func, SiteIndex::ENTRY), priority, cost_us, task);
         if submitted.is_err() && cell.unqueue() {
             let reason = SkipReason::NoWorker;
             self.emit(func, EventKind::JobSkipped { reason });
@@ -52,7 +55,8 @@ impl ModuleTiers {
 
     /// Moves a queued function forward.
     pub(crate) fn raise(&self, func: FuncIndex, priority: u64) {
-        if self.shared.pool.raise(self.key(func), priority) {
+        let key = self.key(func, SiteIndex::ENTRY);
+        if self.shared.pool.raise(key, priority) {
             self.emit(func, EventKind::PriorityRaised { priority });
         }
     }
@@ -144,7 +148,7 @@ impl ModuleTiers {
         }
     }
 
-    fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {
+    pub(crate) fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {
         if let Some(body) = loaded.module().func(func) {
             let predicted_us = self.shared.options.tuning.compile_us(Shape::of(body));
             let measured_us = saturate(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
@@ -152,10 +156,12 @@ impl ModuleTiers {
         }
     }
 
-    fn key(&self, func: FuncIndex) -> JobKey {
+    /// The key of a job: of the whole function, or of one of its loops.
+    pub(crate) fn key(&self, func: FuncIndex, site: SiteIndex) -> JobKey {
         JobKey {
             module: self.id(),
             func,
+            site,
         }
     }
 }

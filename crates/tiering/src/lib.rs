@@ -16,6 +16,7 @@ mod first;
 mod jobs;
 mod manager;
 mod module_tiers;
+mod osr;
 mod policy;
 mod pool;
 mod queue;

@@ -4,6 +4,7 @@ use crate::compile::body;
 use crate::events::{EventKind, ModuleId};
 use crate::first::Place;
 use crate::manager::Shared;
+use crate::osr::{LoopStep, Loops, Spent};
 use crate::policy::Counting;
 use crate::state::{FuncState, StateCell};
 use crate::tuning::{Plan, Shape};
@@ -14,7 +15,10 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::time::Instant;
 use upshift_abi::{SiteIndex, Tier};
 use upshift_module::{FuncIndex, ModuleEnv, ValidatedFunc};
-use upshift_runtime::{CodePtr, CounterReply, LoadedModule, TierError, TierErrorKind, TierSink};
+use upshift_runtime::{
+    CodePtr, CounterReply, CounterVisit, LoadedModule, LoopEntry, TierError, TierErrorKind,
+    TierSink,
+};
 
 /// What the manager knows of one module.
 ///
@@ -31,6 +35,8 @@ pub struct ModuleTiers {
     armed_us: Box<[AtomicU32]>,
     /// Per function, its calls so far; empty unless tier-up is scheduled by calls.
     calls: Box<[AtomicU32]>,
+    /// Loops that are entered in the middle.
+    pub(crate) loops: Mutex<Loops>,
     /// The module, once a function of it was called.
     loaded: OnceLock<Weak<LoadedModule>>,
     /// Callers that wait for a first compile: the states are what they wait for.
@@ -51,6 +57,7 @@ impl ModuleTiers {
             states: (0..count).map(|_| StateCell::new()).collect(),
             armed_us: zeros(if scheduled { 0 } else { count }),
             calls: zeros(if scheduled { count } else { 0 }),
+            loops: Mutex::default(),
             loaded: OnceLock::new(),
             waiting: Mutex::new(()),
             first_done: Condvar::new(),
@@ -115,17 +122,25 @@ impl ModuleTiers {
         self.loaded.get_or_init(|| Arc::downgrade(loaded));
     }
 
-    /// A counter flipped: what it is set to.
-    fn flip(&self, loaded: &Arc<LoadedModule>, func: FuncIndex, site: SiteIndex) -> i32 {
+    /// A counter flipped: what it is set to, and where to go on.
+    fn flip(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        func: FuncIndex,
+        visit: CounterVisit,
+    ) -> CounterReply {
         match self.shared.options.counting(func) {
-            Counting::Off | Counting::Poll => 0,
+            Counting::Off | Counting::Poll => reply(0),
             Counting::EverySite => {
-                self.scheduled(loaded, func, site);
-                0
+                self.scheduled(loaded, func, visit.site);
+                CounterReply {
+                    entry: self.scheduled_entry(loaded, func, visit.site),
+                    ..reply(0)
+                }
             }
             Counting::Budget => match loaded.module().func(func) {
-                Some(body) => self.spend(loaded, body, site),
-                None => 0,
+                Some(body) => self.spend(loaded, body, visit),
+                None => reply(0),
             },
         }
     }
@@ -152,38 +167,86 @@ impl ModuleTiers {
 
     /// Steps 2 to 4: adds up the time, asks for the optimizing tier when the budget is used up, and
     /// arms the counter for the next flip.
-    fn spend(&self, loaded: &Arc<LoadedModule>, body: ValidatedFunc<'_>, site: SiteIndex) -> i32 {
-        let func = body.index();
+    fn spend(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        body: ValidatedFunc<'_>,
+        visit: CounterVisit,
+    ) -> CounterReply {
+        let (func, site) = (body.index(), visit.site);
         let shape = Shape::of(body);
         let plan = self.plan(shape);
         let Some((state, armed)) = self.counted(func) else {
-            return 0;
+            return reply(0);
         };
         let total_us = armed.load(Ordering::Relaxed).max(plan.span_us);
-        let next_us = match state {
+        let spent = Spent {
+            loaded,
+            shape,
+            total_us,
+        };
+        let (next_us, entry) = match state {
             FuncState::Baseline => {
                 let missing_us = self.required_us(&plan).saturating_sub(total_us);
                 if missing_us > 0 {
-                    return arm(armed, &plan, total_us, missing_us);
+                    (missing_us, None)
+                } else {
+                    self.hot(&spent, &plan, func, visit)
                 }
-                let priority = self.shared.options.tuning.priority(shape, total_us);
-                let request = (Some(site), priority);
-                self.request(&Arc::downgrade(loaded), func, shape, request);
-                self.in_flight_us(&plan, site)
             }
             FuncState::Queued => {
                 self.raise(func, self.shared.options.tuning.priority(shape, total_us));
-                self.in_flight_us(&plan, site)
+                (self.in_flight_us(&plan, site), None)
             }
-            FuncState::Compiling => self.in_flight_us(&plan, site),
-            // Loops that were entered before go on in the baseline code, and still look for
-            // interrupts. (Lazy: another instance's code cannot have counted, but it does no harm.)
-            FuncState::Lazy
-            | FuncState::CompilingFirst
-            | FuncState::Optimized
-            | FuncState::Failed => plan.span_us,
+            FuncState::Compiling => (self.in_flight_us(&plan, site), None),
+            // Only activations that began before are still in baseline code.
+            FuncState::Optimized | FuncState::Failed => {
+                match self.running_loop(&spent, func, visit) {
+                    LoopStep::Enter { entry, .. } => (plan.span_us, Some(entry)),
+                    LoopStep::InFlight => (self.in_flight_us(&plan, site), None),
+                    LoopStep::None => (plan.span_us, None),
+                }
+            }
+            // Another instance's code cannot have counted, but it does no harm.
+            FuncState::Lazy | FuncState::CompilingFirst => (plan.span_us, None),
         };
-        arm(armed, &plan, total_us, next_us)
+        CounterReply {
+            entry,
+            ..reply(arm(armed, &plan, total_us, next_us))
+        }
+    }
+
+    /// The budget is used up. If it was by one activation in a loop, that loop is to be entered in the middle, and the function
+    /// as a whole may never be called again; it is asked for when a second activation gets so far, or else at once.
+    fn hot(
+        &self,
+        spent: &Spent<'_>,
+        plan: &Plan,
+        func: FuncIndex,
+        visit: CounterVisit,
+    ) -> (u32, Option<Arc<LoopEntry>>) {
+        let request = || {
+            let priority = self
+                .shared
+                .options
+                .tuning
+                .priority(spent.shape, spent.total_us);
+            let loaded = Arc::downgrade(spent.loaded);
+            self.request(&loaded, func, spent.shape, (Some(visit.site), priority));
+        };
+        match self.running_loop(spent, func, visit) {
+            LoopStep::Enter { entry, again } => {
+                if again {
+                    request();
+                }
+                (plan.span_us, Some(entry))
+            }
+            LoopStep::InFlight => (self.in_flight_us(plan, visit.site), None),
+            LoopStep::None => {
+                request();
+                (self.in_flight_us(plan, visit.site), None)
+            }
+        }
     }
 
     /// Time to the next flip while the function is queued or compiled: a loop comes by often, so
@@ -237,6 +300,11 @@ impl ModuleTiers {
     }
 }
 
+/// An answer that only sets the counter.
+fn reply(rearm: i32) -> CounterReply {
+    CounterReply { rearm, entry: None }
+}
+
 /// Arms a counter for the next flip, after `next_us` or one span.
 fn arm(armed: &AtomicU32, plan: &Plan, total_us: u32, next_us: u32) -> i32 {
     let next_us = next_us.min(plan.span_us);
@@ -265,12 +333,9 @@ impl TierSink for ModuleTiers {
         &self,
         loaded: &Arc<LoadedModule>,
         func: FuncIndex,
-        site: SiteIndex,
+        visit: CounterVisit,
     ) -> CounterReply {
-        CounterReply {
-            rearm: self.flip(loaded, func, site),
-            osr_entry: None,
-        }
+        self.flip(loaded, func, visit)
     }
 
     fn instance_dropped(&self, loaded: &LoadedModule, counters: &mut dyn Iterator<Item = i32>) {

@@ -82,6 +82,10 @@ pub struct TieringOptions {
     /// on, itself still in baseline code; call `n + 1` runs the optimized code. 0 optimizes before
     /// the first call. Counters and queue have no say then.
     pub tier_up_after: Option<u32>,
+    /// Forces the moment of on-stack replacement, under the policies Dynamic and Eager: from the `n`-th visit of a loop's
+    /// header in baseline code on (over all instances and threads; entering the loop is the first visit), optimized
+    /// code is entered there, compiled while the guest waits. Counters and queue have no say then.
+    pub osr_after: Option<u32>,
     /// Forces single functions into a tier.
     pub mask: Option<TierMask>,
     /// Whether loops of baseline code must come by the slow path every few milliseconds, so that
@@ -102,6 +106,7 @@ impl Default for TieringOptions {
             mode: CompileMode::default(),
             threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
             tier_up_after: None,
+            osr_after: None,
             mask: None,
             interruption: false,
             baseline_registers: None,
@@ -118,6 +123,7 @@ impl fmt::Debug for TieringOptions {
             .field("mode", &self.mode)
             .field("threads", &self.threads)
             .field("tier_up_after", &self.tier_up_after)
+            .field("osr_after", &self.osr_after)
             .field("mask", &self.mask)
             .field("interruption", &self.interruption)
             .field("tuning", &self.tuning)
@@ -163,9 +169,9 @@ impl TieringOptions {
 
     /// What the function's baseline code counts.
     pub(crate) fn counting(&self, func: FuncIndex) -> Counting {
-        match (self.may_tier_up(func), self.tier_up_after) {
-            (true, Some(_)) => Counting::EverySite,
-            (true, None) => Counting::Budget,
+        match (self.may_tier_up(func), self.scheduled()) {
+            (true, true) => Counting::EverySite,
+            (true, false) => Counting::Budget,
             (false, _) if self.interruption => Counting::Poll,
             (false, _) => Counting::Off,
         }
@@ -173,7 +179,12 @@ impl TieringOptions {
 
     /// Whether the function is queued as soon as it has baseline code.
     pub(crate) fn queues_at_once(&self, func: FuncIndex) -> bool {
-        self.policy == TierPolicy::Eager && self.tier_up_after.is_none() && self.may_tier_up(func)
+        self.policy == TierPolicy::Eager && !self.scheduled() && self.may_tier_up(func)
+    }
+
+    /// Whether calls and visits of loops decide alone.
+    fn scheduled(&self) -> bool {
+        self.tier_up_after.is_some() || self.osr_after.is_some()
     }
 
     /// Number of workers of the background pool: one thread is left to the guest.

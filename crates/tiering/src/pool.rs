@@ -288,6 +288,7 @@ mod tests {
     use crate::testing::NoCompiler;
     use std::sync::mpsc;
     use std::sync::{Arc, Mutex};
+    use upshift_abi::SiteIndex;
     use upshift_module::FuncIndex;
 
     fn pool(threads: usize) -> Pool {
@@ -303,6 +304,7 @@ mod tests {
         JobKey {
             module: ModuleId(0),
             func: FuncIndex(func),
+            site: SiteIndex::ENTRY,
         }
     }
 

@@ -9,15 +9,18 @@ use crate::events::ModuleId;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, hash_map};
 use std::time::Instant;
+use upshift_abi::SiteIndex;
 use upshift_module::FuncIndex;
 
-/// Names a job: at most one is queued per function.
+/// Names a job: at most one is queued per function and site.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct JobKey {
     /// The module.
     pub(crate) module: ModuleId,
     /// The function.
     pub(crate) func: FuncIndex,
+    /// The loop that is to be entered, or [`SiteIndex::ENTRY`].
+    pub(crate) site: SiteIndex,
 }
 
 /// A job on its way out of the queue.
@@ -164,6 +167,7 @@ impl<J> Queue<J> {
 mod tests {
     use super::{JobKey, Queue};
     use crate::events::ModuleId;
+    use upshift_abi::SiteIndex;
     use upshift_module::FuncIndex;
 
     #[derive(Clone, Copy, Debug)]
@@ -182,6 +186,7 @@ mod tests {
         JobKey {
             module: ModuleId(module),
             func: FuncIndex(func),
+            site: SiteIndex::ENTRY,
         }
     }
 

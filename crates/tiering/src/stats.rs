@@ -39,6 +39,10 @@ pub struct Stats {
     pub jobs: u64,
     /// Requests and jobs that were dropped.
     pub skipped: u64,
+    /// Loops for which there is code that enters them in the middle.
+    pub osr_loops: u64,
+    /// Activations that left baseline code in the middle of a loop.
+    pub osr_entries: u64,
     /// Functions whose baseline code was replaced.
     pub retired: u64,
     /// Time in the queue, added over all jobs that workers took.
@@ -95,6 +99,8 @@ pub(crate) struct Counters {
     raises: AtomicU64,
     jobs: AtomicU64,
     skipped: AtomicU64,
+    osr_loops: AtomicU64,
+    osr_entries: AtomicU64,
     retired: AtomicU64,
     queue_wait_ns: AtomicU64,
 }
@@ -116,6 +122,13 @@ impl Counters {
             }
             EventKind::Installed { tier } => add(&self.tier(tier).installs, 1),
             EventKind::CodeRetired { .. } => add(&self.retired, 1),
+            EventKind::OsrRequested { .. } => add(&self.requests, 1),
+            EventKind::OsrCompiled { compile, .. } => {
+                add(&self.osr_loops, 1);
+                self.optimizing.compiled(compile);
+            }
+            EventKind::OsrEntered { .. } => add(&self.osr_entries, 1),
+            EventKind::OsrRefused { .. } => add(&self.optimizing.failures, 1),
             EventKind::JobSkipped { .. } => add(&self.skipped, 1),
             EventKind::Failed { tier, .. } => add(&self.tier(tier).failures, 1),
         }
@@ -142,6 +155,8 @@ impl Counters {
             raises: get(&self.raises),
             jobs: get(&self.jobs),
             skipped: get(&self.skipped),
+            osr_loops: get(&self.osr_loops),
+            osr_entries: get(&self.osr_entries),
             retired: get(&self.retired),
             queue_wait: Duration::from_nanos(get(&self.queue_wait_ns)),
             queue_len,

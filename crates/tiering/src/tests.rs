@@ -11,8 +11,8 @@ use std::thread;
 use upshift_abi::{CompileErrorKind, CpuFeatures, MemoryStyle, SiteIndex, Tier};
 use upshift_module::{DecodeOptions, FuncIndex, Module};
 use upshift_runtime::{
-    CodeSpace, CodeSpaceOptions, LoadedModule, LoadedModuleParts, TierErrorKind, TierSink,
-    TypeRegistry, libcall_table,
+    CodeSpace, CodeSpaceOptions, CounterVisit, LoadedModule, LoadedModuleParts, TierErrorKind,
+    TierSink, TypeRegistry, libcall_table,
 };
 
 mod scripts;
@@ -91,12 +91,20 @@ impl World {
         Ok(())
     }
 
+    /// A flip in a function that was entered often since the last one.
     fn flip(&self, func: u32, site: u32) -> i32 {
-        let reply = self
-            .tiers
-            .counter_overflow(&self.loaded, FuncIndex(func), SiteIndex(site));
-        assert_eq!(reply.osr_entry, None);
-        reply.rearm
+        let (rearm, entered) = self.flip_after(func, site, 7);
+        assert!(!entered);
+        rearm
+    }
+
+    /// A flip after so many entries: what the counter is set to, and whether the loop is entered.
+    fn flip_after(&self, func: u32, site: u32, entries: u32) -> (i32, bool) {
+        let site = SiteIndex(site);
+        let visit = CounterVisit { site, entries };
+        let func = FuncIndex(func);
+        let reply = self.tiers.counter_overflow(&self.loaded, func, visit);
+        (reply.rearm, reply.entry.is_some())
     }
 
     fn state(&self, func: u32) -> FuncState {
@@ -129,6 +137,10 @@ fn short(kind: &EventKind) -> String {
         EventKind::Published { tier, .. } => format!("publish:{}", letter(tier)),
         EventKind::Installed { tier } => format!("install:{}", letter(tier)),
         EventKind::CodeRetired { tier } => format!("retire:{}", letter(tier)),
+        EventKind::OsrRequested { site, .. } => format!("osr-request:{}", site.0),
+        EventKind::OsrCompiled { site, .. } => format!("osr-compiled:{}", site.0),
+        EventKind::OsrEntered { site } => format!("osr-enter:{}", site.0),
+        EventKind::OsrRefused { site, kind } => format!("osr-refuse:{}:{kind:?}", site.0),
         EventKind::JobSkipped { reason } => format!("skip:{reason:?}"),
         EventKind::Failed { tier, kind } => format!("fail:{}:{kind:?}", letter(tier)),
     }

@@ -27,6 +27,10 @@ pub struct Tuning {
     pub large_factor: u32,
     /// Bodies above this many bytes stay in the baseline tier, but for the policy Optimizing.
     pub max_body_bytes: u32,
+    /// Whether running loops are entered in the middle.
+    pub osr: bool,
+    /// For how many of its loops a function may have code that enters it there.
+    pub osr_loops_max: usize,
     /// Time between two visits of the slow path of a loop whose function is queued or being
     /// compiled, in microseconds.
     pub poll_us: u32,
@@ -57,6 +61,8 @@ impl Default for Tuning {
             large_body_bytes: 100_000,
             large_factor: 4,
             max_body_bytes: 1 << 20,
+            osr: true,
+            osr_loops_max: 8,
             poll_us: 50,
             interrupt_us: 4_000,
             interrupt_helper_visits: 64,
@@ -70,6 +76,8 @@ impl Default for Tuning {
 
 /// Where the sign flips.
 const FLIP: u64 = 1 << 31;
+/// The low byte of a counter counts entries, so steps are multiples of this.
+const ENTRIES: u64 = 1 << 8;
 
 const PS_PER_US: u64 = 1_000_000;
 
@@ -158,7 +166,7 @@ impl Tuning {
         Plan {
             budget_us,
             span_us,
-            step: i32::try_from(FLIP.div_ceil(visits)).unwrap_or(1 << 30),
+            step: i32::try_from(FLIP.div_ceil(visits).next_multiple_of(ENTRIES)).unwrap_or(1 << 30),
         }
     }
 
@@ -187,7 +195,7 @@ impl Plan {
     pub(crate) fn rearm(&self, time_us: u32) -> i32 {
         let step = u64::from(self.step.unsigned_abs());
         let share = FLIP * u64::from(time_us.min(self.span_us)) / u64::from(self.span_us);
-        let left = share.max(step);
+        let left = share.max(step).next_multiple_of(ENTRIES);
         i32::try_from(FLIP.saturating_sub(left)).unwrap_or(i32::MAX)
     }
 

@@ -116,6 +116,20 @@ impl Config {
         self
     }
 
+    /// Whether a loop that runs in baseline code is entered in the middle by optimized code (on-stack replacement).
+    /// Default: yes. Changes the [`Tuning`]; call it after [`Self::tuning`].
+    pub fn osr(&mut self, enable: bool) -> &mut Self {
+        self.tiering.tuning.osr = enable;
+        self
+    }
+
+    /// Enters loops of baseline code with optimized code from visit number `visits` of the loop's header on, counted over all
+    /// stores, whatever that costs; coming to the loop is its first visit. Needs a policy that tiers up. Default: none.
+    pub fn osr_after(&mut self, visits: impl Into<Option<u32>>) -> &mut Self {
+        self.tiering.osr_after = visits.into();
+        self
+    }
+
     /// Forces functions, by index, into a tier; those with none follow the policy. The function must
     /// always give the same answer. Default: no mask.
     pub fn tier_mask(

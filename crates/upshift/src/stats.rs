@@ -40,6 +40,10 @@ pub struct Stats {
     pub requested: u64,
     /// Requests and jobs that were dropped.
     pub skipped: u64,
+    /// Loops for which there is optimized code that enters them in the middle.
+    pub osr_loops: u64,
+    /// Activations that left baseline code in the middle of a loop.
+    pub osr_entries: u64,
     /// Functions whose baseline code was replaced.
     pub retired: u64,
     /// Jobs that wait for a worker now.
@@ -63,6 +67,8 @@ impl Stats {
             lazy_compile_time: tiers.guest_compile_time,
             requested: tiers.requests,
             skipped: tiers.skipped,
+            osr_loops: tiers.osr_loops,
+            osr_entries: tiers.osr_entries,
             retired: tiers.retired,
             queue_length: tiers.queue_len,
             queue_wait: tiers.queue_wait,

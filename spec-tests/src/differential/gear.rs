@@ -87,6 +87,11 @@ impl Gear {
             gear.note(&format!("tier-up after {calls} calls"));
             gear.config.tier_up_after(Some(calls));
         }
+        if kind != 1 && kind != 3 && random.chance(60) {
+            let visits = 1 + random.below(4);
+            gear.note(&format!("loops entered at visit {visits}"));
+            gear.config.osr_after(Some(visits));
+        }
         gear
     }
 

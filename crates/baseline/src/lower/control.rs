@@ -6,7 +6,7 @@ use crate::isa::x64::regs::R11;
 use crate::isa::{AluOp, Cond, Label};
 use crate::state::labels::{Block, BlockKind, REG_RESULTS_MAX};
 use crate::state::value::Ty;
-use upshift_abi::TrapCode;
+use upshift_abi::{SiteIndex, TrapCode};
 use upshift_module::ops::{BlockType, BrTable, ControlOp, Width};
 
 /// From so many targets on, a `br_table` is a table.
@@ -133,6 +133,9 @@ impl Lower<'_> {
         let label = self.s.asm.new_label();
         self.s.asm.bind(label);
         self.open_block(BlockKind::Loop, ty, label);
+        if self.watched == Some(SiteIndex(site)) {
+            self.note_loop(SiteIndex(site));
+        }
         self.count(site);
     }
 

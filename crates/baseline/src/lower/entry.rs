@@ -15,7 +15,9 @@ use crate::state::locals::Local;
 use crate::state::moves::Moves;
 use crate::state::registers::Owner;
 use crate::state::value::Ty;
-use upshift_abi::{ArgLoc, CompileError, CompileErrorKind, MemoryStyle, SiteIndex, TrapCode};
+use upshift_abi::{
+    ArgLoc, CompileError, CompileErrorKind, ENTRY_STEP, MemoryStyle, SiteIndex, TrapCode,
+};
 use upshift_module::ops::{BlockType, Width};
 use upshift_module::{LocalIndex, Uses};
 
@@ -340,6 +342,12 @@ impl Lower<'_> {
         };
         let counter = self.env.layout.counter(defined);
         let counter = Addr::Ctx(i32::try_from(counter).unwrap_or(0));
+        // The low byte counts entries.
+        let step = if site == SiteIndex::ENTRY.0 {
+            step.wrapping_add(ENTRY_STEP)
+        } else {
+            step
+        };
         self.s
             .asm
             .alu_mem_imm(Width::W32, AluOp::Add, counter, step);

@@ -21,6 +21,7 @@ mod int_magic;
 mod memory;
 mod merge;
 mod operands;
+mod osr;
 mod parametric;
 mod reference;
 mod table;
@@ -36,8 +37,8 @@ use crate::state::value::{Place, ValueStack};
 use cold::Cold;
 use homes::LoopHomes;
 use upshift_abi::{
-    CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
-    MemoryStyle, SignatureLayout, StackMap, Tier,
+    CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc, LoopState,
+    MemoryStyle, SignatureLayout, SiteIndex, StackMap, Tier,
 };
 use upshift_module::ops::{ControlOp, MemoryOp, VariableOp};
 use upshift_module::{Code, FuncFacts, ModuleEnv, Op, OpSink, Uses, ValidatedFunc};
@@ -108,7 +109,10 @@ pub(crate) struct Lower<'a> {
     /// Where the result pointer is kept.
     result_pointer: Option<Addr>,
     failure: Option<&'static str>,
+    /// The loop whose state is to be noted.
+    pub(crate) watched: Option<SiteIndex>,
     // Outputs.
+    pub(crate) noted: Option<LoopState>,
     stack_maps: Vec<StackMap>,
     map_slots: usize,
 }
@@ -152,6 +156,8 @@ impl<'a> Lower<'a> {
             zeros: None,
             result_pointer: None,
             failure: None,
+            watched: None,
+            noted: None,
             stack_maps: Vec::new(),
             map_slots: 0,
         }

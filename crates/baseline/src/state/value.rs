@@ -36,6 +36,19 @@ impl Ty {
         }
     }
 
+    /// The type of the specification; every reference is nullable.
+    pub(crate) const fn val_type(self) -> ValType {
+        match self {
+            Self::I32 => ValType::I32,
+            Self::I64 => ValType::I64,
+            Self::F32 => ValType::F32,
+            Self::F64 => ValType::F64,
+            Self::V128 => ValType::V128,
+            Self::FuncRef => ValType::FUNCREF,
+            Self::ExternRef => ValType::EXTERNREF,
+        }
+    }
+
     pub(crate) const fn of_heap(heap: HeapType) -> Self {
         match heap {
             HeapType::Func => Self::FuncRef,

@@ -29,7 +29,7 @@ pub(super) struct Frame {
 }
 
 #[derive(Clone, Copy)]
-enum FrameKind {
+pub(super) enum FrameKind {
     /// The body: leaving it is a return.
     Function,
     /// `block`, or the second arm of an `if`.
@@ -38,6 +38,8 @@ enum FrameKind {
     Loop { header: Block },
     /// The first arm of an `if`. Its parameters are kept from this index of `if_params` on.
     If { second: Block, params: usize },
+    /// The first arm of an `if` in which the function was entered: nothing leads to the second.
+    EnteredIf,
 }
 
 impl Frame {
@@ -50,17 +52,32 @@ impl Frame {
             exit: None,
         }
     }
+
+    /// A block around the loop at which the function is entered.
+    pub(super) fn enclosing(
+        kind: FrameKind,
+        ty: BlockType,
+        height: usize,
+        exit: Option<Block>,
+    ) -> Self {
+        Self {
+            kind,
+            ty,
+            height,
+            exit,
+        }
+    }
 }
 
 /// Types of a label.
 #[derive(Clone, Copy)]
-enum Types<'a> {
+pub(super) enum Types<'a> {
     One(ValType),
     Many(&'a [ValType]),
 }
 
 impl<'a> Types<'a> {
-    fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         match self {
             Self::One(_) => 1,
             Self::Many(types) => types.len(),
@@ -129,21 +146,29 @@ impl<'a> Translator<'a, '_> {
 
     fn open(&mut self, kind: FrameKind, ty: BlockType) {
         let height = self.scratch.stack.len() - self.params(ty).len();
+        let exit = match kind {
+            FrameKind::Loop { .. } => None,
+            FrameKind::Function
+            | FrameKind::Block
+            | FrameKind::If { .. }
+            | FrameKind::EnteredIf => self.nest.shared(self.offset),
+        };
+        self.define_below(height);
         self.scratch.frames.push(Frame {
             kind,
             ty,
             height,
-            exit: None,
+            exit,
         });
     }
 
     fn open_loop(&mut self, ty: BlockType) {
         let types = self.params(ty);
-        let header = self.block_of(types);
+        let header = self.shared_or_new(types);
         let args = self.top(types.len());
-        self.builder.ins().jump(header, &args);
         self.open_loops += 1;
         self.open(FrameKind::Loop { header }, ty);
+        self.builder.ins().jump(header, &args);
         self.builder.switch_to_block(header);
         let height = self.scratch.stack.len() - types.len();
         self.resume_with_params(header, height);
@@ -156,7 +181,7 @@ impl<'a> Translator<'a, '_> {
     /// header of an inner loop the value that the outer one has loaded. So each loop spells the address in a way of its own, as n bytes
     /// below plus n: instruction selection folds that back into one displacement. An atomic load would do as well, but it
     /// ends all knowledge of memory, and the comparison could not read its operand from memory.
-    fn check_interrupt(&mut self) {
+    pub(super) fn check_interrupt(&mut self) {
         let vmctx = self.vmctx;
         let store = field(offset_of!(VmContext, store));
         let store = self.load_fixed(POINTER, vmctx, store);
@@ -190,15 +215,22 @@ impl<'a> Translator<'a, '_> {
     fn second_arm(&mut self) {
         let depth = self.scratch.frames.len() - 1;
         let frame = &self.scratch.frames[depth];
-        let FrameKind::If { second, params } = frame.kind else {
-            unreachable!("validation has matched else with if");
-        };
+        let (kind, height) = (frame.kind, frame.height);
         if self.reachable {
             let (exit, args) = self.label(0);
             self.builder.ins().jump(exit, &args);
         }
         self.scratch.frames[depth].kind = FrameKind::Block;
-        self.enter_second(second, params, self.scratch.frames[depth].height);
+        match kind {
+            FrameKind::If { second, params } => self.enter_second(second, params, height),
+            FrameKind::EnteredIf => {
+                self.scratch.stack.truncate(height);
+                self.reachable = false;
+            }
+            FrameKind::Function | FrameKind::Block | FrameKind::Loop { .. } => {
+                unreachable!("validation has matched else with if")
+            }
+        }
     }
 
     fn enter_second(&mut self, second: Block, params: usize, height: usize) {
@@ -224,7 +256,7 @@ impl<'a> Translator<'a, '_> {
                     self.reachable = false;
                 }
             }
-            FrameKind::Block => self.close(height),
+            FrameKind::Block | FrameKind::EnteredIf => self.close(height),
             FrameKind::Loop { header } => {
                 self.builder.seal_block(header);
                 self.open_loops -= 1;
@@ -321,7 +353,13 @@ impl<'a> Translator<'a, '_> {
         let target = match (frame.kind, frame.exit) {
             (FrameKind::Loop { header }, _) => header,
             (_, Some(exit)) => exit,
-            (FrameKind::Function | FrameKind::Block | FrameKind::If { .. }, None) => {
+            (
+                FrameKind::Function
+                | FrameKind::Block
+                | FrameKind::If { .. }
+                | FrameKind::EnteredIf,
+                None,
+            ) => {
                 let exit = self.block_of(types);
                 self.scratch.frames[at].exit = Some(exit);
                 exit
@@ -335,18 +373,20 @@ impl<'a> Translator<'a, '_> {
         match frame.kind {
             FrameKind::Function => Types::Many(self.func.ty().results()),
             FrameKind::Loop { .. } => self.params(frame.ty),
-            FrameKind::Block | FrameKind::If { .. } => self.results(frame.ty),
+            FrameKind::Block | FrameKind::If { .. } | FrameKind::EnteredIf => {
+                self.results(frame.ty)
+            }
         }
     }
 
-    fn params(&self, ty: BlockType) -> Types<'a> {
+    pub(super) fn params(&self, ty: BlockType) -> Types<'a> {
         match ty {
             BlockType::Empty | BlockType::Value(_) => Types::Many(&[]),
             BlockType::Func(ty) => Types::Many(self.func.env().ty(ty).params()),
         }
     }
 
-    fn results(&self, ty: BlockType) -> Types<'a> {
+    pub(super) fn results(&self, ty: BlockType) -> Types<'a> {
         match ty {
             BlockType::Empty => Types::Many(&[]),
             BlockType::Value(ty) => Types::One(ty),
@@ -355,7 +395,7 @@ impl<'a> Translator<'a, '_> {
     }
 
     /// A block with parameters of these types.
-    fn block_of(&mut self, types: Types<'_>) -> Block {
+    pub(super) fn block_of(&mut self, types: Types<'_>) -> Block {
         let block = self.builder.create_block();
         for ty in types.iter() {
             let param = self.builder.append_block_param(block, clif_type(ty));
@@ -367,13 +407,15 @@ impl<'a> Translator<'a, '_> {
     }
 
     /// The operands above `height` are from here on the block's parameters.
-    fn resume_with_params(&mut self, block: Block, height: usize) {
+    pub(super) fn resume_with_params(&mut self, block: Block, height: usize) {
+        // First, because variables that are read there become parameters, too.
+        let params: SmallVec<[Value; 8]> = self.builder.block_params(block).into();
         self.scratch.stack.truncate(height);
-        let params = self.builder.block_params(block);
-        self.scratch.stack.extend_from_slice(params);
+        self.meet_at(block, height);
+        self.scratch.stack.extend_from_slice(&params);
     }
 
-    fn top(&mut self, count: usize) -> Args {
+    pub(super) fn top(&mut self, count: usize) -> Args {
         self.operands += count;
         let stack = &self.scratch.stack;
         let operands = &stack[stack.len() - count..];

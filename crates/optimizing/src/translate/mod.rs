@@ -15,6 +15,7 @@ mod float;
 mod heap;
 mod int;
 mod memory;
+mod osr;
 mod parametric;
 mod reference;
 mod region;
@@ -32,12 +33,12 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 pub(crate) use state::Scratch;
 use state::Translator;
 use std::mem::offset_of;
-use upshift_abi::{CompileEnv, CompileError, StoreContext, VmContext};
+use upshift_abi::{CompileEnv, CompileError, LoopState, StoreContext, VmContext};
 use upshift_module::{Op, ValType, ValidatedFunc};
 
-/// Translates a body into `func`, which is empty before.
+/// Translates a body into `func`, which is empty before: as called, or as entered at a loop.
 pub(crate) fn translate(
-    func: ValidatedFunc<'_>,
+    (func, entry): (ValidatedFunc<'_>, Option<&LoopState>),
     env: &CompileEnv<'_>,
     isa: &dyn TargetIsa,
     (clif, context): (&mut Function, &mut FunctionBuilderContext),
@@ -45,35 +46,38 @@ pub(crate) fn translate(
 ) -> Result<(), CompileError> {
     let layout = &env.signatures[func.env().funcs[func.index().0 as usize].0 as usize];
     clif.name = UserFuncName::user(0, func.index().0);
-    clif.signature = signature::of_func(func.ty(), layout);
+    clif.signature = match entry {
+        None => signature::of_func(func.ty(), layout),
+        Some(_) => signature::of_loop_entry(func.ty(), layout),
+    };
     set_stack_limit(clif);
     scratch.reset();
 
     let mut builder = FunctionBuilder::new(clif, context);
     region::place_reference_spills(&mut builder);
     builder.set_srcloc(SourceLoc::new(func.body_offset()));
-    let entry = builder.create_block();
-    builder.append_block_params_for_function_params(entry);
-    builder.switch_to_block(entry);
-    builder.seal_block(entry);
+    let start = builder.create_block();
+    builder.append_block_params_for_function_params(start);
+    builder.switch_to_block(start);
+    builder.seal_block(start);
 
-    let mut params = builder.block_params(entry).iter().copied();
+    let mut params = builder.block_params(start).iter().copied();
     let vmctx = params.next().unwrap_or(Value::from_u32(0));
-    let result_pointer = layout.result_pointer().and_then(|_| params.next());
+    // At a loop this is the buffer.
+    let has_pointer = entry.is_some() || layout.result_pointer().is_some();
+    let pointer = has_pointer.then(|| params.next()).flatten();
     let params: Vec<Value> = params.collect();
 
     let mut translator = Translator::new(func, env, builder, scratch);
     translator.vmctx = vmctx;
-    translator.result_pointer = result_pointer;
     translator.load_memory0_base();
-    translator.declare_locals(&params);
-    translator.scratch.frames.push(Frame::function());
-    for (offset, op) in func.ops() {
-        let place = SourceLoc::new(func.body_offset() + offset);
-        translator.builder.set_srcloc(place);
-        if translator.reachable || matches!(op, Op::Control(_)) {
-            translator.op(&op)?;
-            translator.check_size()?;
+    match (entry, pointer) {
+        (Some(state), Some(buffer)) => translator.enter_loop(state, buffer)?,
+        (_, result_pointer) => {
+            translator.result_pointer = result_pointer;
+            translator.declare_locals(&params);
+            translator.scratch.frames.push(Frame::function());
+            translator.ops(0, u32::MAX)?;
         }
     }
     translator.builder.finalize(isa.frontend_config());

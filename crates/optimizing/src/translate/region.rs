@@ -37,6 +37,8 @@ pub(super) enum Region {
     Spills,
     /// The store's interrupt word, which another thread writes.
     Interrupt,
+    /// Values on their way from a baseline frame into a loop.
+    LoopEntry,
     /// Bytes of a memory: 0 of all imported ones, else 1 + defined index.
     Memory(u32),
     /// A global: 0 for all imported ones, else 1 + defined index.
@@ -64,6 +66,7 @@ impl Region {
             Self::Results => 5,
             Self::Spills => 6,
             Self::Interrupt => 7,
+            Self::LoopEntry => 8,
             Self::Memory(number) => 16 + number,
             Self::Global(number) => 32 + number,
         }
@@ -79,6 +82,7 @@ impl Region {
             Self::Results => "results",
             Self::Spills => "spilled references",
             Self::Interrupt => "interrupt word",
+            Self::LoopEntry => "loop entry",
             Self::Memory(0) => "imported memories",
             Self::Memory(_) => "memory",
             Self::Global(0) => "imported globals",

@@ -1,6 +1,7 @@
 //! What the translation of one function keeps: operand stack, symbols, access to the instance.
 
 use super::control::Frame;
+use super::osr::Nest;
 use super::region::{Region, field};
 use crate::names;
 use crate::signature::{self, POINTER};
@@ -73,6 +74,10 @@ pub(super) struct Translator<'a, 'f> {
     pub(super) open_loops: u32,
     /// Loops translated so far that test for interrupts.
     pub(super) loops: i32,
+    /// Offset of the operator that is being translated, from the start of the body.
+    pub(super) offset: u32,
+    /// If the function is entered at a loop: what its parts share.
+    pub(super) nest: Nest,
     /// Where callees put results beyond the registers; one area for all calls, as large as the largest.
     pub(super) result_area: Option<StackSlot>,
 }
@@ -98,6 +103,8 @@ impl<'a, 'f> Translator<'a, 'f> {
             operands: 0,
             open_loops: 0,
             loops: 0,
+            offset: 0,
+            nest: Nest::default(),
             result_area: None,
         }
     }

@@ -130,17 +130,23 @@ fn lists() -> Vec<Case> {
 
 #[test]
 fn an_error_leaves_the_worker_usable() {
-    use upshift_abi::{CodeKind, CompileOptions, SiteIndex};
+    use upshift_abi::{CompileOptions, LoopState, SiteIndex};
     let module = TestModule::new("(module (func loop br 0 end))");
     let func = module.funcs().next().expect("one function");
-    let osr = CompileOptions {
-        kind: CodeKind::Osr(SiteIndex(1)),
-        ..CompileOptions::default()
+    // No loop has this number.
+    let state = LoopState {
+        site: SiteIndex(2),
+        code_bytes: 0,
+        result_pointer: None,
+        locals: Vec::new(),
+        operands: Vec::new(),
+        heights: vec![0],
+        saved: Vec::new(),
     };
     let mut worker = module.worker();
     let env = module.env(Settings::default());
-    let error = worker.compile(func, &env, &osr).expect_err("not built yet");
-    assert_eq!(error.kind(), CompileErrorKind::Unsupported);
+    let error = worker.compile_osr(func, &env, &state).expect_err("no loop");
+    assert_eq!(error.kind(), CompileErrorKind::Internal);
     let options = CompileOptions::default();
     let first = worker.compile(func, &env, &options).expect("it compiles");
     let second = worker.compile(func, &env, &options).expect("it compiles");

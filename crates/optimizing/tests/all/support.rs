@@ -71,9 +71,8 @@ impl TestModule {
 
     /// The CLIF of a function.
     pub(crate) fn clif(&self, func: ValidatedFunc<'_>, settings: Settings) -> String {
-        let options = CompileOptions::default();
         self.compiler
-            .clif(func, &self.env(settings), &options)
+            .clif(func, &self.env(settings))
             .expect("validated code translates")
     }
 

@@ -8,9 +8,12 @@
 mod bulk;
 mod host;
 mod memory;
+mod osr;
 mod reference;
 mod table;
 mod tiering;
+
+pub(crate) use osr::LoopCell;
 
 use crate::arch::LibcallTable;
 use crate::store::StoreInner;

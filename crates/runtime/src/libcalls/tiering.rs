@@ -1,7 +1,9 @@
 //! First calls of functions, and counters.
 
 use super::run;
+use crate::arch::x64::SavedRegisters;
 use crate::code_space::CodePtr;
+use crate::loaded::CounterVisit;
 use crate::store::failure::Failure;
 use std::ptr;
 use std::sync::Arc;
@@ -22,11 +24,13 @@ pub(super) unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -
     code.map_or(ptr::null(), CodePtr::as_ptr)
 }
 
-/// Rule LIBCALL. A counter flipped its sign: rearms it; gives the address of an OSR entry, or 0.
+/// Rule LIBCALL. A counter flipped its sign: rearms it; gives the address of a loop entry with the registers prepared
+/// for it, or 0.
 pub(super) unsafe extern "C" fn counter_overflow(
     vmctx: *mut VmContext,
     func: u32,
     site: u32,
+    registers: *mut SavedRegisters,
 ) -> u64 {
     // SAFETY: rule LIBCALL: called by its exit stub.
     unsafe {
@@ -37,17 +41,21 @@ pub(super) unsafe extern "C" fn counter_overflow(
             }
             let loaded = Arc::clone(&store.instances[instance].loaded);
             let func = FuncIndex(func);
-            let reply = loaded
-                .sink()
-                .counter_overflow(&loaded, func, SiteIndex(site));
-            let defined = loaded.module().env().defined_func(func);
-            if let Some(defined) = defined {
-                // Rule VMCTX: inside the context's block; only the running thread writes counters.
-                store.instances[instance]
-                    .counter(defined)
-                    .write(reply.rearm);
+            let Some(defined) = loaded.module().env().defined_func(func) else {
+                return Ok(0);
+            };
+            // Rule VMCTX: inside the context's block; only the running thread writes counters.
+            let counter = store.instances[instance].counter(defined);
+            let entries = counter.read().cast_unsigned() & 0xff;
+            let site = SiteIndex(site);
+            let visit = CounterVisit { site, entries };
+            let reply = loaded.sink().counter_overflow(&loaded, func, visit);
+            counter.write(reply.rearm);
+            match reply.entry {
+                None => Ok(0),
+                // Rule OSR: the stub passes its frame, and the baseline frame is the one that it has published.
+                Some(entry) => Ok(super::osr::prepare(store, vmctx, &mut *registers, &entry)),
             }
-            Ok(reply.osr_entry.map_or(0, |code| code.addr() as u64))
         })
     }
 }

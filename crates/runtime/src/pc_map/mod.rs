@@ -33,6 +33,8 @@ pub struct CodeLocation {
     pub func: FuncIndex,
     /// Which tier.
     pub tier: Tier,
+    /// Size of the whole code in bytes.
+    pub code_bytes: u32,
     /// Offset of the operator in the module in bytes, if the pc is a trap site or a call site.
     pub wasm_offset: Option<u32>,
     /// Why the instruction may trap, if the pc is a trap site.
@@ -112,6 +114,7 @@ impl Blob {
             owner: self.owner,
             func: self.func,
             tier: self.tier,
+            code_bytes: self.bytes,
             wasm_offset: None,
             trap: None,
         }

@@ -27,7 +27,6 @@ impl SharedContext {
                 stack_limit: AtomicUsize::new(0),
                 interrupt: AtomicU32::new(0),
                 activation: Cell::new(ptr::null_mut()),
-                osr_buffer: Cell::new(ptr::null_mut()),
                 store: Cell::new(ptr::null_mut()),
             },
         })

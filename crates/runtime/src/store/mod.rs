@@ -24,6 +24,7 @@ use crate::externref::ExternValue;
 use crate::func::{Func, HostThunk};
 use crate::global::Global;
 use crate::instance::Instance;
+use crate::libcalls::LoopCell;
 use crate::loaded::LoadedModule;
 use crate::table::{TABLE_ELEMENTS_MAX, Table};
 use crate::types::TypeRegistry;
@@ -97,6 +98,8 @@ pub struct StoreInner {
     pub(crate) thunks: Vec<Pinned<HostThunk>>,
     /// Modules of `instances` by their address, which is what lookups of code give.
     pub(crate) modules: HashMap<usize, Arc<LoadedModule>>,
+    /// Values on their way into a loop (`libcalls/osr.rs`); empty until a loop is entered.
+    pub(crate) loop_cells: Vec<LoopCell>,
     /// What a helper or host function failed with, from there to the landing.
     pub(crate) failure: Option<(Failure, Vec<WasmFrame>)>,
 }
@@ -126,6 +129,7 @@ impl StoreInner {
             func_by_record: HashMap::new(),
             thunks: Vec::new(),
             modules: HashMap::new(),
+            loop_cells: Vec::new(),
             failure: None,
         }
     }

@@ -88,6 +88,44 @@ fn code_is_replaced_while_the_program_runs() {
     }
 }
 
+/// A program that is one long loop: the loop itself gets optimized code, the function, which is called once, does not.
+#[test]
+fn a_running_loop_is_entered_in_the_middle() {
+    let text = r#"(module
+        (import "host" "stop" (func $stop (result i32)))
+        (func (export "run") (result i64) (local $i i64) (local $sum i64)
+            (loop $outer
+                (loop $l
+                    (local.set $sum (i64.add (local.get $sum) (i64.mul (local.get $i) (local.get $i))))
+                    (local.set $i (i64.add (local.get $i) (i64.const 1)))
+                    (br_if $l (i64.ne (i64.const 0) (i64.and (local.get $i) (i64.const 0xffff)))))
+                (br_if $outer (i32.eqz (call $stop))))
+            (i64.sub (local.get $sum) (local.get $i))))"#;
+    for osr in [true, false] {
+        let (engine, events) = watched(Config::new().osr(osr));
+        let mut store = Store::new(&engine, 0_u32);
+        let watch = engine.clone();
+        let stop = Func::wrap(&mut store, move |mut caller: Caller<'_, u32>| -> i32 {
+            *caller.data_mut() += 1;
+            watch.wait_for_tier_up();
+            let entered = watch.stats().osr_entries > 0;
+            assert!(*caller.data() < 10_000 || !osr, "never entered");
+            i32::from(entered || *caller.data() == 1_000 && !osr)
+        });
+        let guest = instance(&mut store, text, &[stop.into()]);
+        let run = guest.get_typed_func::<(), i64>(&mut store, "run").unwrap();
+        let sum = run.call(&mut store, ()).unwrap();
+        let rounds = i64::from(*store.data()) << 16;
+        let expected = (0..rounds).fold(0_i64, |sum, i| sum.wrapping_add(i.wrapping_mul(i)));
+        assert_eq!(sum, expected.wrapping_sub(rounds));
+        let steps = steps(&events.events(), 1);
+        let entered = steps.iter().any(|step| step.starts_with("entered"));
+        assert_eq!(entered, osr, "{steps:?}");
+        let installed = installed(&events.events(), Tier::Optimizing).contains(&1);
+        assert!(!(osr && installed), "{steps:?}");
+    }
+}
+
 /// A function that is called again and again, from outside, gets optimized; one that is not, does not.
 #[test]
 fn hot_functions_are_optimized_and_cold_ones_are_not() {
@@ -128,7 +166,11 @@ fn steps(events: &[Event], func: u32) -> Vec<String> {
             EventKind::Published { tier, .. } => Some(format!("published {}", tier.name())),
             EventKind::Installed { tier } => Some(format!("installed {}", tier.name())),
             EventKind::CodeRetired { tier } => Some(format!("retired {}", tier.name())),
+            EventKind::OsrEntered { site } => Some(format!("entered {}", site.0)),
             EventKind::PriorityRaised { .. }
+            | EventKind::OsrRequested { .. }
+            | EventKind::OsrCompiled { .. }
+            | EventKind::OsrRefused { .. }
             | EventKind::JobStarted { .. }
             | EventKind::JobSkipped { .. }
             | EventKind::Failed { .. } => None,

@@ -15,7 +15,7 @@ mod lazy;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use counter::counter_stub;
+pub(crate) use counter::{SavedRegisters, counter_stub};
 pub(crate) use entry::host_entry;
 pub(crate) use exit::exit_stub;
 pub(crate) use host::{HostShape, host_stub};

@@ -1,7 +1,8 @@
 //! The counter stub keeps everything.
 
-use super::{COUNTER_SEEN, Draft, World};
-use crate::arch::x64::Assembler;
+use super::{COUNTER_SEEN, Draft, LOOP_ENTRY, World};
+use crate::arch::x64::{Assembler, SavedRegisters};
+use crate::enter::RawFrame;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::sync::atomic::Ordering;
 use upshift_abi::{Libcall, RelocTarget};
@@ -71,12 +72,50 @@ fn counting(skew: i32) -> Draft {
     })
 }
 
+/// Goes to the slow path and does not come back: r15 is kept in rax, and the stack argument stays where it is.
+fn leaving() -> Draft {
+    Draft::new(0, |asm, sites| {
+        dynasm!(asm ; .arch x64
+            ; push rbp ; mov rbp, rsp ; sub rsp, 48
+            ; mov rax, r15 ; mov r15, rdi
+            ; movsd xmm3, [rbp + 16]
+            ; push 77 ; push 5);
+        sites.reloc(asm, 1, RelocTarget::Libcall(Libcall::CounterOverflow));
+        dynasm!(asm ; .arch x64 ; .u8 0xe8 ; .i32 0);
+        sites.call(asm);
+        dynasm!(asm ; .arch x64 ; ud2);
+    })
+}
+
+#[test]
+fn a_loop_entry_takes_the_place_of_the_frame() {
+    let world = World::new();
+    let entered = world.install(&Draft::new(1, |asm, _| {
+        dynasm!(asm ; .arch x64 ; lea rax, [rdi + rsi] ; add rax, [rsp + 8] ; ret 16);
+    }));
+    let left = world.install(&leaving());
+    LOOP_ENTRY.set((
+        entered.addr(),
+        Some(|registers: &mut SavedRegisters| {
+            registers.ints[15] = registers.ints[0];
+            registers.ints[7] = 1000;
+            registers.ints[6] = registers.floats[3][0];
+        }),
+    ));
+    let mut frame = RawFrame::default();
+    frame.stack.extend([600, 0]);
+    let result = world.call_frame(left, world.vmctx(), &mut frame);
+    LOOP_ENTRY.set((0, None));
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(frame.int_results[0], 1000 + 2 * 600);
+}
+
 #[test]
 fn keeps_every_register_at_any_alignment() {
     let world = World::new();
     for skew in [0, 8, 16, 24] {
         let code = world.install(&counting(skew));
-        assert_eq!(world.call(code, &[]).unwrap(), 77 << 32 | 5, "skew {skew}");
+        assert_eq!(world.call(code, &[]).unwrap(), 0, "skew {skew}");
         assert_eq!(COUNTER_SEEN.0.load(Ordering::Relaxed), 77);
         assert_eq!(COUNTER_SEEN.1.load(Ordering::Relaxed), 5);
     }

@@ -7,7 +7,7 @@ mod store;
 mod threads;
 mod traps;
 
-use super::{Assembler, finish};
+use super::{Assembler, SavedRegisters, finish};
 use crate::arch::LibcallTable;
 use crate::code_space::{CodeOwner, CodePtr, CodeSpace, CodeSpaceOptions, PublishedCode};
 use crate::enter::{RawFrame, Stop, enter};
@@ -31,7 +31,14 @@ pub(crate) const OWNER: CodeOwner = CodeOwner(0x0123_4567_89ab_cdef);
 pub(crate) static LAZY_TARGET: AtomicUsize = AtomicUsize::new(0);
 /// vmctx and function that a lazy stub passed last.
 pub(crate) static LAZY_SEEN: (AtomicUsize, AtomicU32) = (AtomicUsize::new(0), AtomicU32::new(0));
-/// function and site that a counter stub passed last.
+/// The address of a loop entry, and what is done to the registers before.
+type EntryScript = (usize, Option<fn(&mut SavedRegisters)>);
+
+thread_local! {
+    /// What the slow path of counters gives.
+    pub(crate) static LOOP_ENTRY: Cell<EntryScript> = const { Cell::new((0, None)) };
+}
+/// Function and site that a counter stub passed last.
 pub(crate) static COUNTER_SEEN: (AtomicU32, AtomicU32) = (AtomicU32::new(0), AtomicU32::new(0));
 
 /// Overwrites what a callee may overwrite.
@@ -68,11 +75,24 @@ unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -> *const u8
     std::ptr::with_exposed_provenance(target)
 }
 
-unsafe extern "C" fn counter_overflow(_: *mut VmContext, func: u32, site: u32) -> u64 {
+unsafe extern "C" fn counter_overflow(
+    _: *mut VmContext,
+    func: u32,
+    site: u32,
+    registers: *mut SavedRegisters,
+) -> u64 {
     clobber();
     COUNTER_SEEN.0.store(func, Ordering::Relaxed);
     COUNTER_SEEN.1.store(site, Ordering::Relaxed);
-    u64::from(func) << 32 | u64::from(site)
+    // SAFETY: rule STUB: the stub passes its own frame.
+    let registers = unsafe { &mut *registers };
+    LOOP_ENTRY.with(|entry| {
+        let (at, change) = entry.get();
+        if let Some(change) = change {
+            change(registers);
+        }
+        at as u64
+    })
 }
 
 /// The helper of tests: arguments summed up with weights; fails when the first is 999.
@@ -145,7 +165,6 @@ impl World {
             stack_limit: AtomicUsize::new(0),
             interrupt: AtomicU32::new(0),
             activation: Cell::new(std::ptr::null_mut()),
-            osr_buffer: Cell::new(std::ptr::null_mut()),
             store: Cell::new(std::ptr::null_mut()),
         });
         let vmctx = Box::new(VmContext {

@@ -8,16 +8,16 @@ mod tiering;
 
 use super::{Assembler, Draft, Sites};
 use crate::{
-    CallError, CodePtr, CodeSpace, CodeSpaceOptions, CounterReply, ExternHandle, FuncHandle,
-    HostCall, HostFn, InstanceHandle, LoadedModule, LoadedModuleParts, Payload, RawVal, StoreInner,
-    StoreOptions, StoreParts, TierError, TierErrorKind, TierSink, TypeRegistry, libcall_table,
-    probe_memory_style,
+    CallError, CodePtr, CodeSpace, CodeSpaceOptions, CounterReply, CounterVisit, ExternHandle,
+    FuncHandle, HostCall, HostFn, InstanceHandle, LoadedModule, LoadedModuleParts, Payload, RawVal,
+    StoreInner, StoreOptions, StoreParts, TierError, TierErrorKind, TierSink, TypeRegistry,
+    libcall_table, probe_memory_style,
 };
 use dynasmrt::{DynasmApi, dynasm};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use upshift_abi::{CpuFeatures, Libcall, RelocTarget, SiteIndex, TypeId};
+use upshift_abi::{CpuFeatures, Libcall, RelocTarget, TypeId};
 use upshift_module::{DecodeOptions, FuncIndex, FuncType, Module, TypeIndex};
 
 /// Assembles a function.
@@ -34,7 +34,7 @@ struct StubSink {
     bodies: HashMap<u32, Body>,
     first_compiles: AtomicU32,
     compiling: Mutex<()>,
-    overflows: Mutex<Vec<(u32, u32)>>,
+    overflows: Mutex<Vec<(u32, u32, u32)>>,
     rearm: i32,
     folded: Mutex<Vec<Vec<i32>>>,
 }
@@ -63,12 +63,16 @@ impl TierSink for StubSink {
         &self,
         _: &Arc<LoadedModule>,
         func: FuncIndex,
-        site: SiteIndex,
+        visit: CounterVisit,
     ) -> CounterReply {
-        self.overflows.lock().unwrap().push((func.0, site.0));
+        let CounterVisit { site, entries } = visit;
+        self.overflows
+            .lock()
+            .unwrap()
+            .push((func.0, site.0, entries));
         CounterReply {
             rearm: self.rearm,
-            osr_entry: None,
+            entry: None,
         }
     }
 

@@ -1,0 +1,300 @@
+//! Loops that are entered in the middle: on-stack replacement.
+//!
+//! A function whose budget one activation has used up in a loop gets code for that loop (`docs/abi.md`, OSR): the loop's
+//! next visit of the slow path leaves the baseline frame for it. A function has at most one such job at a time, and code
+//! for a few of its loops at most. The state of a loop here is independent of its function's state: the function
+//! as a whole goes its own way up.
+//!
+//! ```text
+//! (none) --request--> InFlight --compiled--> Ready --> entered, again and again
+//!    ^                    |  \
+//!    +------no room-------+   +--refused--> Refused
+//! ```
+//!
+//! All changes happen under one lock, which only slow paths and workers take; nothing is compiled or told to a sink under it.
+
+use crate::compile::{Compiled, body, guarded};
+use crate::events::EventKind;
+use crate::module_tiers::ModuleTiers;
+use crate::pool::Scratch;
+use crate::tuning::Shape;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+use upshift_abi::{LoopState, SiteIndex, Tier};
+use upshift_module::FuncIndex;
+use upshift_runtime::{CounterVisit, LoadedModule, LoopEntry, TierError, TierErrorKind};
+
+/// Added to the rank of jobs that a running loop waits for: they go before all others.
+const PRIORITY: u64 = 1 << 62;
+/// An activation that saw at most so many entries of its function since the counter was armed has used the time up alone.
+const ENTRIES_MAX: u32 = 1;
+
+/// What is known of a loop.
+#[derive(Debug)]
+enum Slot {
+    /// A job is queued or running.
+    InFlight,
+    /// There is code, which was entered so often.
+    Ready(Arc<LoopEntry>, u32),
+    /// There will be none.
+    Refused,
+}
+
+/// The loops of one module that are or were to be entered.
+#[derive(Debug, Default)]
+pub(crate) struct Loops {
+    slots: HashMap<(FuncIndex, SiteIndex), Slot>,
+    /// Per function: number of its loops here, and whether one of them is in flight.
+    funcs: HashMap<FuncIndex, (usize, bool)>,
+    /// Visits of loop headers, if on-stack replacement is scheduled by them.
+    visits: HashMap<(FuncIndex, SiteIndex), u32>,
+}
+
+impl Loops {
+    /// Starts a job unless the function has one, or enough loops.
+    fn begin(&mut self, key: (FuncIndex, SiteIndex), loops_max: usize) -> bool {
+        let (count, in_flight) = self.funcs.entry(key.0).or_default();
+        if *in_flight || *count >= loops_max || self.slots.contains_key(&key) {
+            return false;
+        }
+        (*count, *in_flight) = (*count + 1, true);
+        self.slots.insert(key, Slot::InFlight);
+        true
+    }
+
+    /// Ends a job; without a slot the loop may be asked for again.
+    fn end(&mut self, key: (FuncIndex, SiteIndex), slot: Option<Slot>) {
+        let (count, in_flight) = self.funcs.entry(key.0).or_default();
+        *in_flight = false;
+        match slot {
+            Some(slot) => drop(self.slots.insert(key, slot)),
+            None => {
+                *count = count.saturating_sub(1);
+                self.slots.remove(&key);
+            }
+        }
+    }
+
+    fn in_flight(&self, func: FuncIndex) -> bool {
+        self.funcs.get(&func).is_some_and(|&(_, busy)| busy)
+    }
+}
+
+/// What a counter that flipped says of its function.
+pub(crate) struct Spent<'a> {
+    pub(crate) loaded: &'a Arc<LoadedModule>,
+    pub(crate) shape: Shape,
+    /// Time in baseline code so far.
+    pub(crate) total_us: u32,
+}
+
+/// What a running loop does next.
+pub(crate) enum LoopStep {
+    /// It goes on in this code. `again`: not the first time.
+    Enter { entry: Arc<LoopEntry>, again: bool },
+    /// Code is on its way.
+    InFlight,
+    /// It goes on as it is.
+    None,
+}
+
+impl ModuleTiers {
+    /// A counter flipped whose function is hot enough: whether the loop can be entered, or will be.
+    pub(crate) fn running_loop(
+        &self,
+        spent: &Spent<'_>,
+        func: FuncIndex,
+        visit: CounterVisit,
+    ) -> LoopStep {
+        let tuning = &self.shared.options.tuning;
+        if visit.site == SiteIndex::ENTRY || visit.entries > ENTRIES_MAX || !tuning.osr {
+            return LoopStep::None;
+        }
+        let key = (func, visit.site);
+        if let Some(step) = self.known_step(key) {
+            return step;
+        }
+        let full = self.shared.code_space_full.load(Ordering::Relaxed);
+        if full || !tuning.accepts(spent.shape) {
+            return LoopStep::None;
+        }
+        if self.loops().begin(key, tuning.osr_loops_max) {
+            self.queue_loop(spent, key)
+        } else if self.loops().in_flight(func) {
+            LoopStep::InFlight
+        } else {
+            LoopStep::None
+        }
+    }
+
+    /// What follows from what is known of the loop, if anything is.
+    fn known_step(&self, key: (FuncIndex, SiteIndex)) -> Option<LoopStep> {
+        let step = match self.loops().slots.get_mut(&key)? {
+            Slot::InFlight => LoopStep::InFlight,
+            Slot::Refused => LoopStep::None,
+            Slot::Ready(entry, times) => {
+                *times = times.saturating_add(1);
+                LoopStep::Enter {
+                    entry: Arc::clone(entry),
+                    again: *times > 1,
+                }
+            }
+        };
+        if let LoopStep::Enter { .. } = step {
+            self.emit(key.0, EventKind::OsrEntered { site: key.1 });
+        }
+        Some(step)
+    }
+
+    fn queue_loop(&self, spent: &Spent<'_>, key: (FuncIndex, SiteIndex)) -> LoopStep {
+        let (func, site) = key;
+        let tuning = &self.shared.options.tuning;
+        let priority = PRIORITY + tuning.priority(spent.shape, spent.total_us);
+        self.emit(func, EventKind::OsrRequested { site, priority });
+        let (tiers, loaded) = (self.this.clone(), Arc::downgrade(spent.loaded));
+        let task = Box::new(move |scratch: &mut Scratch, _| {
+            if let Some(tiers) = tiers.upgrade() {
+                tiers.run_loop_job(&loaded, key, scratch);
+            }
+        });
+        let cost_us = tuning.compile_us(spent.shape);
+        let pool = &self.shared.pool;
+        if pool
+            .submit(self.key(func, site), priority, cost_us, task)
+            .is_ok()
+        {
+            return LoopStep::InFlight;
+        }
+        self.loops().end(key, Some(Slot::Refused));
+        let kind = TierErrorKind::Resource;
+        self.emit(func, EventKind::OsrRefused { site, kind });
+        LoopStep::None
+    }
+
+    fn run_loop_job(
+        &self,
+        loaded: &Weak<LoadedModule>,
+        key: (FuncIndex, SiteIndex),
+        scratch: &mut Scratch,
+    ) {
+        if let Some(loaded) = loaded.upgrade() {
+            let compiled = self.compile_loop(scratch, &loaded, key);
+            self.finish_loop(&loaded, key, compiled);
+        }
+    }
+
+    /// Describes and compiles a loop.
+    ///
+    /// # Errors
+    /// What the compilers say.
+    fn compile_loop(
+        &self,
+        scratch: &mut Scratch,
+        loaded: &LoadedModule,
+        (func, site): (FuncIndex, SiteIndex),
+    ) -> Result<(Compiled, LoopState), TierError> {
+        let body = body(loaded, func)?;
+        let env = loaded.compile_env();
+        let options = self.first_tier_options(body);
+        let started = Instant::now();
+        let state = self.shared.with_baseline(|scratch| {
+            guarded(scratch, func, |worker| {
+                worker.describe_loop(body, &env, &options, site)
+            })
+        })?;
+        let code = guarded(scratch, func, |worker| {
+            worker.compile_osr(body, &env, &state)
+        })?;
+        let time = started.elapsed();
+        Ok((Compiled { code, time }, state))
+    }
+
+    /// The end of a loop's compile; the caller has begun it.
+    fn finish_loop(
+        &self,
+        loaded: &LoadedModule,
+        key: (FuncIndex, SiteIndex),
+        compiled: Result<(Compiled, LoopState), TierError>,
+    ) -> Option<Arc<LoopEntry>> {
+        let (func, site) = key;
+        let made = compiled.and_then(|(compiled, state)| {
+            let (code_bytes, compile) = (compiled.code_bytes(), compiled.time);
+            let kind = EventKind::OsrCompiled {
+                site,
+                code_bytes,
+                compile,
+            };
+            self.emit(func, kind);
+            let published = loaded.publish(&compiled.code)?;
+            let tier = Tier::Optimizing;
+            self.emit(func, EventKind::Published { tier, code_bytes });
+            Ok(loaded.adopt_loop_entry(published, state)?)
+        });
+        match made {
+            Ok(entry) => {
+                let slot = Slot::Ready(Arc::clone(&entry), 0);
+                self.loops().end(key, Some(slot));
+                Some(entry)
+            }
+            Err(error) => {
+                let kind = error.kind();
+                let full = kind == TierErrorKind::Resource;
+                if full {
+                    self.shared.code_space_full.store(true, Ordering::Relaxed);
+                }
+                self.loops().end(key, (!full).then_some(Slot::Refused));
+                self.emit(func, EventKind::OsrRefused { site, kind });
+                None
+            }
+        }
+    }
+
+    /// Counts a visit of a loop, and gives code to enter it with from the visit on that the options name.
+    pub(crate) fn scheduled_entry(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        func: FuncIndex,
+        site: SiteIndex,
+    ) -> Option<Arc<LoopEntry>> {
+        let from = self.shared.options.osr_after?;
+        if site == SiteIndex::ENTRY {
+            return None;
+        }
+        let key = (func, site);
+        let visits = match self.loops().visits.entry(key) {
+            Entry::Occupied(entry) => {
+                let visits = entry.into_mut();
+                *visits = visits.saturating_add(1);
+                *visits
+            }
+            Entry::Vacant(entry) => *entry.insert(1),
+        };
+        if visits < from {
+            return None;
+        }
+        if self.loops().begin(key, usize::MAX) {
+            let started = Instant::now();
+            let priority = u64::MAX;
+            self.emit(func, EventKind::OsrRequested { site, priority });
+            let compiled = match self.this.upgrade() {
+                Some(tiers) => self.on_pool(loaded, move |scratch, loaded| {
+                    tiers.compile_loop(scratch, loaded, key)
+                }),
+                None => return None,
+            };
+            self.finish_loop(loaded, key, compiled);
+            self.shared.events.counters.guest_waited(started.elapsed());
+        }
+        match self.known_step(key)? {
+            LoopStep::Enter { entry, .. } => Some(entry),
+            LoopStep::InFlight | LoopStep::None => None,
+        }
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Loops> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
