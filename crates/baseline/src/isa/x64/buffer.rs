@@ -19,6 +19,9 @@ pub(crate) struct CodeBuffer {
 
 /// Least number of bytes that the buffer grows by.
 const GROWTH: usize = 4096;
+/// From this size on, memory is handed over instead of copied, and grows by a quarter only: one huge body should not need
+/// the memory of several.
+const LARGE: usize = 1 << 18;
 /// A buffer of so many bytes does not grow. The walk over a body stops at less, but looks only between operators.
 const BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 
@@ -51,8 +54,20 @@ impl CodeBuffer {
     }
 
     /// The code so far.
+    #[cfg(test)]
     pub(super) fn code(&self) -> &[u8] {
         &self.bytes[..self.len as usize]
+    }
+
+    /// Hands the code out, and with it the memory if there is much. The buffer is as new.
+    pub(super) fn take_code(&mut self) -> Vec<u8> {
+        let len = self.len();
+        self.clear();
+        if len < LARGE {
+            return self.bytes[..len].to_vec();
+        }
+        self.bytes.truncate(len);
+        take_exact(&mut self.bytes)
     }
 
     /// Appends the first `count` bytes of a number, at most eight.
@@ -93,8 +108,11 @@ impl CodeBuffer {
             self.full = true;
             return;
         }
-        let len = (self.bytes.len() * 2).max(self.len() + GROWTH);
-        self.bytes.resize(len, 0);
+        let len = self.bytes.len();
+        let more = if len < LARGE { len } else { len / 4 };
+        let more = more.max(GROWTH);
+        self.bytes.reserve_exact(more);
+        self.bytes.resize(len + more, 0);
         self.put(first, count);
         self.put(second.0, second.1);
     }
@@ -129,6 +147,18 @@ pub(super) fn append<T>(list: &mut Vec<T>, item: T) {
 #[inline(never)]
 fn grow_and_append<T>(list: &mut Vec<T>, item: T) {
     list.push(item);
+}
+
+/// Empties a list into one of exactly its size: a copy, or its own memory if there is much of it.
+pub(super) fn take_exact<T: Copy>(list: &mut Vec<T>) -> Vec<T> {
+    if list.len() < LARGE / size_of::<T>() {
+        let copy = list.as_slice().to_vec();
+        list.clear();
+        return copy;
+    }
+    let mut taken = std::mem::take(list);
+    taken.shrink_to_fit();
+    taken
 }
 
 /// So many bytes at a place, if there are as many.
@@ -350,7 +380,25 @@ impl Fixups {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_MAX, CodeBuffer, Fixups};
+    use super::{BYTES_MAX, CodeBuffer, Fixups, LARGE, take_exact};
+
+    #[test]
+    fn much_is_handed_over_and_little_is_copied() {
+        let mut buffer = CodeBuffer::default();
+        let mut list = Vec::new();
+        for count in [1, LARGE / 8 - 1, LARGE / 8, LARGE / 8 + 5, 0, 3] {
+            for number in (7..).take(count) {
+                buffer.put(number, 8);
+                list.push(number);
+            }
+            let (code, taken) = (buffer.take_code(), take_exact(&mut list));
+            let numbers: Vec<u64> = (7..).take(count).collect();
+            let bytes: Vec<u8> = numbers.iter().copied().flat_map(u64::to_le_bytes).collect();
+            assert!(code == bytes && taken == numbers, "{count}");
+            assert_eq!((code.capacity(), taken.capacity()), (count * 8, count));
+            assert_eq!((buffer.len(), list.len()), (0, 0));
+        }
+    }
 
     #[test]
     fn too_much_code_is_refused() {

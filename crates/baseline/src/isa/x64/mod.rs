@@ -17,7 +17,7 @@ mod memory;
 pub(crate) mod regs;
 
 use crate::isa::{Cond, ConstId, Label, Reg};
-use buffer::{CodeBuffer, Fixups, append};
+use buffer::{CodeBuffer, Fixups, append, take_exact};
 pub(crate) use control::PrologueFields;
 pub(crate) use convert::Truncation;
 use upshift_abi::{CallSite, CpuFeatures, Reloc, RelocTarget, TrapCode, TrapSite};
@@ -145,11 +145,11 @@ impl Asm {
         let text_bytes = self.fixups.finish(&mut self.buf)?;
         i32::try_from(self.buf.len()).ok()?;
         Some(Finished {
-            code: self.buf.code().to_vec(),
+            code: self.buf.take_code(),
             text_bytes,
-            relocs: self.relocs.as_slice().to_vec(),
-            traps: self.traps.as_slice().to_vec(),
-            calls: self.calls.as_slice().to_vec(),
+            relocs: take_exact(&mut self.relocs),
+            traps: take_exact(&mut self.traps),
+            calls: take_exact(&mut self.calls),
         })
     }
 
