@@ -1,8 +1,8 @@
 //! What is known of a body: [`Outline`], which validation keeps of every one, and [`FuncFacts`], which one more linear
 //! pass learns for a compiler.
 //!
-//! Facts are linear in the body even at the engine's limits: locals written per loop are a range in one log of
-//! writes, and home candidates are the top [`HOME_CANDIDATES`] of a nest, never a set per loop.
+//! Facts are linear in the body even at the engine's limits, and small: a body may have a loop per three bytes. So a loop has
+//! four bytes and its best candidates, never a set of locals.
 
 use crate::ops::{ControlOp, MemoryOp, Op, RefOp, TableOp, VariableOp};
 use crate::types::{LocalIndex, MemoryIndex};
@@ -61,28 +61,23 @@ impl Outline {
 pub struct FuncFacts {
     /// Greatest number of operands on the operand stack at once.
     pub max_operands: u32,
-    /// Greatest nesting of blocks, the body counted as 1.
-    pub max_depth: u32,
     /// Number of locals, parameters included.
     pub local_count: u32,
-    /// Number of operators.
-    pub operator_count: u32,
     /// Number of call operators (direct and indirect).
     pub call_count: u32,
+    /// How many loops are around the calls, of functions or helpers, that are in the most of them.
+    pub call_depth: u32,
     /// What occurs anywhere in the body.
     pub uses: Uses,
     /// Loops in the order of their `loop` operators.
     pub loops: Vec<LoopFacts>,
-    /// Locals written inside any loop, in order of occurrence; [`LoopFacts::writes`] are ranges of it.
-    /// Consecutive repeats are left out, other repeats may occur.
-    pub loop_writes: Vec<LocalIndex>,
     /// Locals that some code reads which a label or a call separates from the last write before it in the body, one bit each.
     /// The values of others live between labels only.
     pub carried: Vec<u64>,
     /// Hottest locals of the function, best first, at most [`HOME_CANDIDATES`] per register class. Locals used less
     /// than three times outside loops are left out: a register of their own would save nothing.
     pub homes: Vec<HomeCandidate>,
-    /// Candidates of all loops, in the order of their ends; [`LoopFacts::homes`] are ranges of it.
+    /// Candidates of all loops, in the order of their ends; [`LoopFacts`] are ranges of it.
     pub loop_homes: Vec<LoopHome>,
 }
 
@@ -91,14 +86,12 @@ impl FuncFacts {
     pub(crate) fn reset(&mut self) {
         let Self {
             loops,
-            loop_writes,
             homes,
             loop_homes,
             carried,
             ..
         } = std::mem::take(self);
         self.loops = emptied(loops);
-        self.loop_writes = emptied(loop_writes);
         self.homes = emptied(homes);
         self.loop_homes = emptied(loop_homes);
         self.carried = emptied(carried);
@@ -117,7 +110,7 @@ fn emptied<T>(mut list: Vec<T>) -> Vec<T> {
     list
 }
 
-/// Flags of what a body or a loop contains.
+/// Flags of what a body contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Uses(u16);
 
@@ -193,21 +186,41 @@ impl Uses {
     }
 }
 
-/// Facts of one loop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoopFacts {
-    /// Offset of the `loop` operator from the start of the body.
-    pub offset: u32,
-    /// Offset just past its `end`.
-    pub end: u32,
-    /// The enclosing loop, an index into [`FuncFacts::loops`].
-    pub parent: Option<u32>,
-    /// What occurs inside, inner loops included.
-    pub uses: Uses,
-    /// Locals written inside, inner loops included: a range of [`FuncFacts::loop_writes`].
-    pub writes: std::ops::Range<u32>,
+/// Facts of one loop, packed into four bytes: home candidates and whether there are calls inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoopFacts(u32);
+
+impl LoopFacts {
+    /// The lowest bit is about calls, the next ones are the number of candidates, and the others are the first one.
+    const COUNT_SHIFT: u32 = 1;
+    const COUNT_MAX: u32 = 31;
+    const START_SHIFT: u32 = 6;
+    const START_MAX: u32 = u32::MAX >> Self::START_SHIFT;
+
+    /// Candidates from `start` to `end`. Where a range does not fit, there are none, which is true of any loop; but a loop has
+    /// at most 16, and a body at most two per byte.
+    pub(crate) fn new(start: u32, end: u32, calls: bool) -> Self {
+        let count = end - start;
+        let range = if count <= Self::COUNT_MAX && start <= Self::START_MAX {
+            start << Self::START_SHIFT | count << Self::COUNT_SHIFT
+        } else {
+            0
+        };
+        Self(range | u32::from(calls))
+    }
+
     /// Home candidates, best first: a range of [`FuncFacts::loop_homes`]. Empty for loops that are nested very deeply.
-    pub homes: std::ops::Range<u32>,
+    #[must_use]
+    pub fn homes(self) -> std::ops::Range<usize> {
+        let start = (self.0 >> Self::START_SHIFT) as usize;
+        start..start + (self.0 >> Self::COUNT_SHIFT & Self::COUNT_MAX) as usize
+    }
+
+    /// Whether a function or a helper is called inside, inner loops included.
+    #[must_use]
+    pub fn calls(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
 /// A local worth a register of its own.

@@ -137,18 +137,9 @@ impl Lower<'_> {
         if !calls(facts.uses) {
             return SCRATCH_HOME_WEIGHT;
         }
-        let mut depths: Vec<u32> = Vec::with_capacity(facts.loops.len());
-        let mut deepest = 0;
-        for facts in &facts.loops {
-            let outer = facts.parent.map_or(0, |parent| depths[parent as usize]);
-            depths.push(outer + 1);
-            if calls(facts.uses) {
-                deepest = deepest.max(outer + 1);
-            }
-        }
         let per_round = (facts.call_count + ASSUMED_HELPER_CALLS).saturating_mul(2);
         1_u32
-            .checked_shl(WEIGHT_SHIFT_PER_LOOP * deepest.min(10))
+            .checked_shl(WEIGHT_SHIFT_PER_LOOP * facts.call_depth.min(10))
             .map_or(u32::MAX, |rounds| per_round.saturating_mul(rounds))
     }
 
@@ -364,6 +355,6 @@ impl Lower<'_> {
 }
 
 /// Whether there are calls, of functions or helpers.
-pub(super) fn calls(uses: Uses) -> bool {
+fn calls(uses: Uses) -> bool {
     uses.contains(Uses::CALL) || uses.contains(Uses::LIBCALL)
 }

@@ -19,7 +19,6 @@
 
 use super::Lower;
 use super::cold::ColdKind;
-use super::entry::calls;
 use crate::isa::x64::regs;
 use crate::isa::{Label, Reg, RegSet};
 use crate::state::registers::Owner;
@@ -119,12 +118,11 @@ impl Lower<'_> {
         let Some(of_loop) = facts.loops.get(site as usize - 1) else {
             return;
         };
-        let candidates = of_loop.homes.start as usize..of_loop.homes.end as usize;
-        let candidates = &facts.loop_homes[candidates];
+        let candidates = &facts.loop_homes[of_loop.homes()];
         if candidates.is_empty() {
             return;
         }
-        let calls = calls(of_loop.uses);
+        let calls = of_loop.calls();
         let mut weights = [0; 32];
         for candidate in candidates {
             if let Some(home) = self.s.locals[candidate.local.0 as usize].home() {

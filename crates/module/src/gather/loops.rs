@@ -153,7 +153,6 @@ impl LoopUses {
     pub(super) fn close(
         &mut self,
         locals: &mut [LocalScratch],
-        first_write: u32,
         carried: &[u64],
         is_float: impl Fn(u32) -> bool,
         out: &mut Vec<LoopHome>,
@@ -171,8 +170,7 @@ impl LoopUses {
             let candidate = LoopHome {
                 local,
                 weight: scratch.in_loop.weight,
-                // The log has it in the part of this loop.
-                written: scratch.logged > first_write,
+                written: scratch.written > closed.index,
             };
             debug_assert_eq!(scratch.in_loop.owner, closed.number);
             scratch.in_loop.owner = aside.owner;

@@ -9,17 +9,13 @@
 //! * Scratch per local ([`LocalScratch`]) is all zero before a body. Whoever makes an entry nonzero lists it in
 //!   `func_touched`, and only listed entries are reset.
 //! * Home candidates of loops: see [`loops`].
-//! * Writes inside loops are appended to one log; a loop's writes are the part of the log that was appended
-//!   while it was open. A write is left out when the innermost open loop has it already: then every enclosing
-//!   loop has it too, because their parts contain that part.
-//! * What occurs in a loop ([`Uses`]) is collected for the innermost one and added to its parent when it closes.
+//! * A local was written in a loop that ends if the loop had begun at its last write: a number per local, that of the loops
+//!   that had begun by then. The same for calls.
 
 mod loops;
 mod ranking;
 #[cfg(test)]
 mod tests;
-
-use std::mem;
 
 use crate::env::ModuleEnv;
 use crate::facts::{FuncFacts, HOME_CANDIDATES, HomeCandidate, LoopFacts, Uses};
@@ -46,8 +42,8 @@ struct LocalScratch {
     func: u32,
     /// What the innermost open loops know of it.
     in_loop: LoopLocal,
-    /// One more than the position of its last entry in the log of writes; 0 for none.
-    logged: u32,
+    /// How many loops had begun when it was written last; 0 before the first.
+    written: u32,
 }
 
 /// Gathers facts of one body after the other, on one thread at a time, in the same memory.
@@ -78,9 +74,8 @@ impl FactGatherer {
     #[must_use]
     pub fn largest(&self) -> usize {
         let facts = &self.facts;
-        let logs = facts.loops.capacity().max(facts.loop_writes.capacity());
-        let tables = facts.loop_homes.capacity();
-        logs.max(tables).max(self.scratch.locals.capacity())
+        let tables = facts.loops.capacity().max(facts.loop_homes.capacity());
+        tables.max(self.scratch.locals.capacity())
     }
 
     /// How many entries of per-local scratch were looked at apart from uses of that local.
@@ -96,7 +91,6 @@ struct Scratch {
     locals: Vec<LocalScratch>,
     func_touched: Vec<u32>,
     blocks: Vec<u32>,
-    outer_uses: Vec<Uses>,
     ranking: Ranking<HomeCandidate>,
     loops: LoopUses,
     /// Runs of declared locals: index past the last one, and whether they live in vector registers.
@@ -113,8 +107,9 @@ struct Walk<'a> {
     facts: &'a mut FuncFacts,
     scratch: &'a mut Scratch,
     uses: Uses,
-    open_loop: u32,
     loop_depth: u32,
+    /// How many loops had begun at the last call; 0 before the first.
+    called: u32,
     weight: u32,
 }
 
@@ -125,7 +120,6 @@ impl<'a> Walk<'a> {
         let env = func.env();
         let params = func.ty().params();
         facts.max_operands = func.outline().max_operands();
-        facts.max_depth = 1;
         facts.local_count = len(params);
         let mut walk = Self {
             env,
@@ -133,8 +127,8 @@ impl<'a> Walk<'a> {
             facts,
             scratch,
             uses: Uses::default(),
-            open_loop: NO_LOOP,
             loop_depth: 0,
+            called: 0,
             weight: 1,
         };
         walk.func_type(env.funcs[func.index().0 as usize]);
@@ -174,11 +168,11 @@ impl<'a> Walk<'a> {
     }
 
     #[inline(always)]
-    fn control(&mut self, offset: u32, op: &ControlOp<'_>) {
+    fn control(&mut self, op: &ControlOp<'_>) {
         match op {
             ControlOp::Block(ty) | ControlOp::If(ty) => self.open_block(*ty, NO_LOOP),
-            ControlOp::Loop(ty) => self.open_loop(offset, *ty),
-            ControlOp::End => self.close_block(offset + 1),
+            ControlOp::Loop(ty) => self.open_loop(*ty),
+            ControlOp::End => self.close_block(),
             ControlOp::Else => self.scratch.loops.label(),
             ControlOp::Br(_)
             | ControlOp::BrIf(_)
@@ -196,66 +190,41 @@ impl<'a> Walk<'a> {
             BlockType::Func(ty) => self.func_type(ty),
         }
         self.scratch.blocks.push(kind);
-        self.facts.max_depth = self.facts.max_depth.max(len(&self.scratch.blocks));
     }
 
-    fn open_loop(&mut self, offset: u32, ty: BlockType) {
+    fn open_loop(&mut self, ty: BlockType) {
         let index = len(&self.facts.loops);
-        let writes = len(&self.facts.loop_writes);
-        let homes = len(&self.facts.loop_homes);
-        self.facts.loops.push(LoopFacts {
-            offset,
-            end: offset,
-            parent: (self.open_loop != NO_LOOP).then_some(self.open_loop),
-            uses: Uses::default(),
-            writes: writes..writes,
-            homes: homes..homes,
-        });
-        self.scratch.outer_uses.push(mem::take(&mut self.uses));
-        self.open_loop = index;
+        self.facts.loops.push(LoopFacts::default());
         self.set_loop_depth(self.loop_depth + 1);
         self.scratch.loops.open(index);
         self.open_block(ty, index);
     }
 
-    fn close_block(&mut self, end: u32) {
+    fn close_block(&mut self) {
         match self.scratch.blocks.pop() {
             Some(NO_LOOP) | None => self.scratch.loops.label(),
-            Some(index) => self.close_loop(index, end),
+            Some(index) => self.close_loop(index),
         }
     }
 
-    fn close_loop(&mut self, index: u32, end: u32) {
-        self.rank_loop(index);
-        let writes = len(&self.facts.loop_writes);
-        let facts = &mut self.facts.loops[index as usize];
-        facts.end = end;
-        facts.uses = self.uses;
-        facts.writes.end = writes;
-        self.open_loop = facts.parent.unwrap_or(NO_LOOP);
-        self.uses
-            .insert(self.scratch.outer_uses.pop().unwrap_or_default());
-        self.set_loop_depth(self.loop_depth - 1);
-    }
-
     /// Ranks the locals of a loop that ends and hands the best of them on to the enclosing one.
-    fn rank_loop(&mut self, index: u32) {
+    fn close_loop(&mut self, index: u32) {
         let Scratch {
             loops,
             locals,
             runs,
             ..
         } = &mut *self.scratch;
+        let params = self.params;
         let out = &mut self.facts.loop_homes;
-        let facts_of_loop = &mut self.facts.loops[index as usize];
-        facts_of_loop.homes.start = len(out);
+        let start = len(out);
         if loops.is_open(index) {
-            let params = self.params;
             let is_float = |local| is_float(params, runs, local);
-            let first_write = facts_of_loop.writes.start;
-            loops.close(locals, first_write, &self.facts.carried, is_float, out);
+            loops.close(locals, &self.facts.carried, is_float, out);
         }
-        facts_of_loop.homes.end = len(out);
+        let calls = self.called > index;
+        self.facts.loops[index as usize] = LoopFacts::new(start, len(out), calls);
+        self.set_loop_depth(self.loop_depth - 1);
     }
 
     fn set_loop_depth(&mut self, depth: u32) {
@@ -265,11 +234,18 @@ impl<'a> Walk<'a> {
 
     fn call(&mut self, op: CallOp) {
         self.facts.call_count += 1;
-        self.scratch.loops.label();
+        self.note_call();
         match op {
             CallOp::Call(func) => self.func_type(self.env.funcs[func.0 as usize]),
             CallOp::CallIndirect { ty, .. } => self.func_type(ty),
         }
+    }
+
+    /// A call of a function or a helper.
+    fn note_call(&mut self) {
+        self.called = len(&self.facts.loops);
+        self.facts.call_depth = self.facts.call_depth.max(self.loop_depth);
+        self.scratch.loops.label();
     }
 
     #[inline(always)]
@@ -278,7 +254,7 @@ impl<'a> Walk<'a> {
             VariableOp::LocalGet(local) => self.local_use(local, false),
             VariableOp::LocalSet(local) | VariableOp::LocalTee(local) => {
                 self.local_use(local, true);
-                self.local_write(local);
+                self.scratch.locals[local.0 as usize].written = len(&self.facts.loops);
             }
             VariableOp::GlobalGet(global) => self.global_get(global),
             VariableOp::GlobalSet(_) => {}
@@ -301,18 +277,6 @@ impl<'a> Walk<'a> {
         entry.func = entry.func.saturating_add(self.weight);
         if noted.carried {
             self.facts.carried[local.0 as usize / 64] |= 1 << (local.0 % 64);
-        }
-    }
-
-    #[inline]
-    fn local_write(&mut self, local: LocalIndex) {
-        let Some(innermost) = self.facts.loops.get(self.open_loop as usize) else {
-            return;
-        };
-        let entry = &mut self.scratch.locals[local.0 as usize];
-        if entry.logged <= innermost.writes.start {
-            self.facts.loop_writes.push(local);
-            entry.logged = len(&self.facts.loop_writes);
         }
     }
 
@@ -349,11 +313,11 @@ impl<'a> Walk<'a> {
 impl<'b> OpSink<'b> for Walk<'_> {
     /// Inlined, so that most operators cost nothing but their decoding.
     #[inline(always)]
-    fn op(&mut self, offset: u32, op: Op<'b>, _next: Code<'b>) {
-        self.facts.operator_count += 1;
-        self.uses.insert(Uses::of(&op));
+    fn op(&mut self, _offset: u32, op: Op<'b>, _next: Code<'b>) {
+        let uses = Uses::of(&op);
+        self.uses.insert(uses);
         match op {
-            Op::Control(op) => self.control(offset, &op),
+            Op::Control(op) => self.control(&op),
             Op::Call(op) => self.call(op),
             Op::Parametric(ParametricOp::TypedSelect(ty)) => self.value_type(ty),
             Op::Variable(op) => self.variable(op),
@@ -363,9 +327,12 @@ impl<'b> OpSink<'b> for Walk<'_> {
             | Op::Float(_, _)
             | Op::Convert(_)
             | Op::Memory(MemoryOp::Load(..) | MemoryOp::Store(..) | MemoryOp::Size(_)) => {}
-            // Calls of helpers.
             Op::Memory(MemoryOp::Grow(_)) | Op::Bulk(_) | Op::Table(_) | Op::Ref(_) => {
-                self.scratch.loops.label();
+                if uses.contains(Uses::LIBCALL) {
+                    self.note_call();
+                } else {
+                    self.scratch.loops.label();
+                }
             }
         }
     }
@@ -383,7 +350,6 @@ impl Scratch {
         }
         self.runs.clear();
         self.blocks.clear();
-        self.outer_uses.clear();
         self.ranking.clear();
         self.loops.reset(params);
     }

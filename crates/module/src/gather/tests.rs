@@ -52,7 +52,7 @@ fn facts_are_linear() {
         let module = Module::new(bytes.clone(), &DecodeOptions::default()).expect(name);
         let mut gatherer = FactGatherer::default();
         for func in module.funcs() {
-            assert!(gatherer.gather(func).operator_count > 0, "{name}");
+            gatherer.gather(func);
         }
         let work = gatherer.work();
         let allowed = WORK_PER_BYTE * bytes.len() as u64;

@@ -89,29 +89,22 @@ pub(crate) fn listing(func: ValidatedFunc<'_>) -> String {
 /// Facts in a short form.
 pub(crate) fn facts(facts: &FuncFacts) -> String {
     let mut text = format!(
-        "operands {} depth {} locals {} operators {} calls {} uses {} homes {}",
+        "operands {} locals {} calls {} in {} uses {} homes {}",
         facts.max_operands,
-        facts.max_depth,
         facts.local_count,
-        facts.operator_count,
         facts.call_count,
+        facts.call_depth,
         uses(facts.uses),
         homes(&facts.homes),
     );
     for facts_of_loop in &facts.loops {
-        let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
-        let writes = &facts.loop_writes[range(&facts_of_loop.writes)];
-        write!(
-            text,
-            "\nloop {}..{} in {:?} uses {} writes {:?} homes {}",
-            facts_of_loop.offset,
-            facts_of_loop.end,
-            facts_of_loop.parent,
-            uses(facts_of_loop.uses),
-            writes.iter().map(|local| local.0).collect::<Vec<_>>(),
-            loop_homes(&facts.loop_homes[range(&facts_of_loop.homes)]),
-        )
-        .expect("strings grow");
+        let homes = loop_homes(&facts.loop_homes[facts_of_loop.homes()]);
+        let calls = if facts_of_loop.calls() {
+            " calls"
+        } else {
+            ""
+        };
+        write!(text, "\nloop{calls} homes {homes}").expect("strings grow");
     }
     text
 }

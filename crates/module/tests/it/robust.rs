@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::common::{Random, SMALL, decode, decode_pieces, encode, examples, pool, render};
-use upshift_module::ops::{ControlOp, VariableOp};
+use upshift_module::ops::{ControlOp, MemoryOp, RefOp, TableOp, VariableOp};
 use upshift_module::{
     DecodeOptions, FactGatherer, FuncFacts, Module, Op, Outline, Uses, ValidatedFunc,
 };
@@ -150,27 +150,31 @@ fn facts_agree_with_a_naive_count() {
 fn check_facts(func: ValidatedFunc<'_>, facts: &FuncFacts) {
     let mut open: Vec<Option<usize>> = vec![None];
     let mut naive = Naive::default();
-    for (offset, op) in func.ops() {
-        naive.operators += 1;
+    for (_, op) in func.ops() {
         match &op {
             Op::Control(ControlOp::Block(_) | ControlOp::If(_)) => open.push(None),
             Op::Control(ControlOp::Loop(_)) => {
                 open.push(Some(naive.loops.len()));
-                naive.loops.push((offset, 0, BTreeSet::new()));
+                naive.loops.push(BTreeSet::new());
             }
             Op::Control(ControlOp::End) => {
-                if let Some(index) = open.pop().expect("balanced") {
-                    naive.loops[index].1 = offset + 1;
-                }
+                open.pop().expect("balanced");
             }
             Op::Variable(VariableOp::LocalSet(local) | VariableOp::LocalTee(local)) => {
                 for index in open.iter().flatten() {
-                    naive.loops[*index].2.insert(local.0);
+                    naive.loops[*index].insert(local.0);
                 }
                 naive.weigh(local.0, &open);
             }
             Op::Variable(VariableOp::LocalGet(local)) => naive.weigh(local.0, &open),
-            Op::Call(_) => naive.calls += 1,
+            Op::Call(_) => {
+                naive.calls += 1;
+                naive.call(&open);
+            }
+            Op::Memory(MemoryOp::Grow(_)) | Op::Bulk(_) | Op::Ref(RefOp::Func(_)) => {
+                naive.call(&open);
+            }
+            Op::Table(op) if !matches!(op, TableOp::Size(_)) => naive.call(&open),
             Op::Control(_)
             | Op::Parametric(_)
             | Op::Variable(_)
@@ -179,11 +183,9 @@ fn check_facts(func: ValidatedFunc<'_>, facts: &FuncFacts) {
             | Op::Float(..)
             | Op::Convert(_)
             | Op::Memory(_)
-            | Op::Bulk(_)
             | Op::Table(_)
             | Op::Ref(_) => {}
         }
-        naive.depth = naive.depth.max(open.len()).max(1);
     }
     assert!(open.is_empty());
     naive.check(facts);
@@ -209,11 +211,10 @@ fn check_outline(outline: Outline, facts: &FuncFacts) {
 
 #[derive(Default)]
 struct Naive {
-    operators: u32,
     calls: u32,
-    depth: usize,
-    /// Start, end, locals written.
-    loops: Vec<(u32, u32, BTreeSet<u32>)>,
+    call_depth: usize,
+    /// Locals written.
+    loops: Vec<BTreeSet<u32>>,
     weights: HashMap<u32, u64>,
 }
 
@@ -223,21 +224,20 @@ impl Naive {
         *self.weights.entry(local).or_default() += 8_u64.pow(u32::try_from(depth).expect("small"));
     }
 
+    fn call(&mut self, open: &[Option<usize>]) {
+        self.call_depth = self.call_depth.max(open.iter().flatten().count());
+    }
+
     fn check(&self, facts: &FuncFacts) {
         assert_eq!(
-            (self.operators, self.calls, self.depth),
-            (
-                facts.operator_count,
-                facts.call_count,
-                facts.max_depth as usize
-            )
+            (self.calls, self.call_depth),
+            (facts.call_count, facts.call_depth as usize)
         );
         assert_eq!(self.loops.len(), facts.loops.len());
-        for ((start, end, writes), found) in self.loops.iter().zip(&facts.loops) {
-            assert_eq!((*start, *end), (found.offset, found.end));
-            let range = found.writes.start as usize..found.writes.end as usize;
-            let found = facts.loop_writes[range].iter().map(|local| local.0);
-            assert_eq!(*writes, found.collect());
+        for (writes, found) in self.loops.iter().zip(&facts.loops) {
+            for home in &facts.loop_homes[found.homes()] {
+                assert_eq!(home.written, writes.contains(&home.local.0));
+            }
         }
         for home in &facts.homes {
             let weight = self.weights[&home.local.0].min(u32::MAX.into());
