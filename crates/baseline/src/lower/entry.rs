@@ -40,7 +40,8 @@ impl Lower<'_> {
         let memory0 = self.facts.uses.contains(Uses::MEMORY0)
             && matches!(self.env.memory_style, MemoryStyle::Reserved { .. });
         self.s.frame.save(regs::VMCTX);
-        let homes = self.choose_homes(memory0);
+        self.add_locals();
+        self.choose_homes(memory0);
         if memory0 {
             self.s.frame.save(regs::MEMORY0);
         }
@@ -48,7 +49,7 @@ impl Lower<'_> {
             self.result_pointer = Some(self.s.frame.pointer_slot());
         }
         self.s.frame.end_saved();
-        self.place_locals(&homes);
+        self.place_locals();
         if self.s.frame.too_large(self.facts.max_operands) {
             let message = "frame too large";
             return Err(CompileError::new(CompileErrorKind::Limit, message));
@@ -76,7 +77,7 @@ impl Lower<'_> {
     }
 
     /// Gives the hottest locals their registers and sets the working set.
-    fn choose_homes(&mut self, memory0: bool) -> Vec<(LocalIndex, Reg)> {
+    fn choose_homes(&mut self, memory0: bool) {
         let facts = self.facts;
         let any_calls = calls(facts.uses);
         let scratch_weight = self.scratch_home_weight();
@@ -88,24 +89,16 @@ impl Lower<'_> {
             .filter(|&&reg| !(memory0 && reg == regs::MEMORY0))
             .map(|&reg| (reg, SAVED_HOME_WEIGHT));
         let free = regs::SCRATCH_HOMES.iter().map(|&reg| (reg, scratch_weight));
-        let mut ints: Vec<(Reg, u32)> = if any_calls {
-            saved.chain(free).take(spare).collect()
+        let mut ints = if any_calls {
+            Offers::new(saved.chain(free).take(spare))
         } else {
-            free.chain(saved).take(spare).collect()
+            Offers::new(free.chain(saved).take(spare))
         };
-        let mut floats: Vec<(Reg, u32)> = regs::FLOAT_HOMES
-            .iter()
-            .map(|&reg| (reg, scratch_weight))
-            .take(spare)
-            .collect();
-        ints.reverse();
-        floats.reverse();
-        let mut homes = Vec::new();
+        let floats = regs::FLOAT_HOMES.iter();
+        let mut floats = Offers::new(floats.map(|&reg| (reg, scratch_weight)).take(spare));
         let mut taken = RegSet::EMPTY;
         for candidate in &facts.homes {
-            let Some(ty) = self.local_type(candidate.local) else {
-                continue;
-            };
+            let ty = self.s.locals[candidate.local.0 as usize].ty;
             let list = if ty.is_float() {
                 &mut floats
             } else {
@@ -113,12 +106,10 @@ impl Lower<'_> {
             };
             if !ty.is_ref()
                 && facts.is_carried(candidate.local)
-                && let Some(&(reg, weight)) = list.last()
-                && candidate.weight >= weight
+                && let Some(reg) = list.take(candidate.weight)
             {
-                list.pop();
                 taken.insert(reg);
-                homes.push((candidate.local, reg));
+                self.set_home(candidate.local, reg);
                 if regs::SAVED_HOMES.contains(&reg) {
                     self.s.frame.save(reg);
                 } else if any_calls && let Ok(local) = u16::try_from(candidate.local.0) {
@@ -127,7 +118,6 @@ impl Lower<'_> {
             }
         }
         self.set_pool(taken);
-        homes
     }
 
     /// Least weighted uses that pay for a home that calls do not preserve: a store and a load per call, at the depth of
@@ -161,39 +151,39 @@ impl Lower<'_> {
         self.s.regs.reset(pool);
     }
 
-    /// Type of a local, by walking its declaration: only for the few candidates.
-    fn local_type(&self, local: LocalIndex) -> Option<Ty> {
-        let params = self.func.ty().params();
-        if let Some(&ty) = params.get(local.0 as usize) {
-            return Some(Ty::of(ty));
+    /// Lists all locals; they have no places yet.
+    fn add_locals(&mut self) {
+        for &ty in self.func.ty().params() {
+            self.add_run(1, Ty::of(ty));
         }
-        let mut index = u32::try_from(params.len()).ok()?;
         for (count, ty) in self.func.locals() {
-            index = index.checked_add(count)?;
-            if local.0 < index {
-                return Some(Ty::of(ty));
-            }
+            self.add_run(count, Ty::of(ty));
         }
-        None
+    }
+
+    fn add_run(&mut self, count: u32, ty: Ty) {
+        let facts = self.facts;
+        let start = u32::try_from(self.s.locals.len()).unwrap_or(u32::MAX);
+        let run = start..start.saturating_add(count);
+        if ty.is_ref() {
+            let indices = run.clone().filter_map(|index| u16::try_from(index).ok());
+            self.s.ref_locals.extend(indices);
+        }
+        self.s.locals.extend(run.map(|index| {
+            let mut local = Local::new(ty, 0);
+            local.carried = ty.is_ref() || facts.is_carried(LocalIndex(index));
+            local
+        }));
     }
 
     /// Gives every local its slot.
-    fn place_locals(&mut self, homes: &[(LocalIndex, Reg)]) {
-        let params = self.func.ty().params();
-        for (&ty, &loc) in params.iter().zip(&self.sig.params) {
-            let disp = match loc {
-                ArgLoc::Stack(offset) if !ty.is_ref() => Asm::incoming(offset),
+    fn place_locals(&mut self) {
+        let params = &self.sig.params;
+        for (local, &loc) in self.s.locals.iter_mut().zip(params) {
+            local.set_disp(match loc {
+                ArgLoc::Stack(offset) if !local.ty.is_ref() => Asm::incoming(offset),
                 ArgLoc::Int(_) | ArgLoc::Float(_) | ArgLoc::Stack(_) => self.s.frame.local_slot(),
-            };
-            self.add_local(Ty::of(ty), disp);
-        }
-        for (count, ty) in self.func.locals() {
-            for _ in 0..count {
-                self.add_local(Ty::of(ty), 0);
-            }
-        }
-        for &(local, reg) in homes {
-            self.set_home(local, reg);
+            });
         }
         // Those that have to be cleared come first, side by side.
         let frame = &mut self.s.frame;
@@ -205,18 +195,6 @@ impl Lower<'_> {
                 }
             }
         }
-    }
-
-    fn add_local(&mut self, ty: Ty, disp: i32) {
-        if ty.is_ref()
-            && let Ok(index) = u16::try_from(self.s.locals.len())
-        {
-            self.s.ref_locals.push(index);
-        }
-        let index = u32::try_from(self.s.locals.len()).unwrap_or(u32::MAX);
-        let mut local = Local::new(ty, disp);
-        local.carried = ty.is_ref() || self.facts.is_carried(LocalIndex(index));
-        self.s.locals.push(local);
     }
 
     /// Clears the slots of declared locals now if there are many or references among them, or notes that it is to be done. Homes
@@ -351,6 +329,45 @@ impl Lower<'_> {
     /// The epilogue.
     pub(super) fn leave(&mut self) {
         self.s.asm.leave(self.s.frame.saved(), self.sig.stack_bytes);
+    }
+}
+
+/// Most registers of a class that can be homes.
+const OFFERS_MAX: usize = if regs::FLOAT_HOMES.len() > INT_HOMES {
+    regs::FLOAT_HOMES.len()
+} else {
+    INT_HOMES
+};
+const INT_HOMES: usize = regs::SAVED_HOMES.len() + regs::SCRATCH_HOMES.len();
+
+/// Registers of a class for homes in the order in which they are given, each with the least weight that it is given for.
+struct Offers {
+    regs: [(Reg, u32); OFFERS_MAX],
+    count: usize,
+    given: usize,
+}
+
+impl Offers {
+    fn new(offers: impl Iterator<Item = (Reg, u32)>) -> Self {
+        let mut list = Self {
+            regs: [(SCRATCH[0], 0); OFFERS_MAX],
+            count: 0,
+            given: 0,
+        };
+        for (place, offer) in list.regs.iter_mut().zip(offers) {
+            *place = offer;
+            list.count += 1;
+        }
+        list
+    }
+
+    /// The next register, if the weight is enough for it.
+    fn take(&mut self, weight: u32) -> Option<Reg> {
+        let &(reg, least) = self.regs[..self.count].get(self.given)?;
+        (weight >= least).then(|| {
+            self.given += 1;
+            reg
+        })
     }
 }
 
