@@ -97,6 +97,12 @@ impl FuncFacts {
         self.carried = emptied(carried);
     }
 
+    /// Notes that some code reads the local which a label or a call separates from the last write.
+    #[inline(always)]
+    pub(crate) fn carry(&mut self, local: LocalIndex) {
+        self.carried[local.0 as usize / 64] |= 1 << (local.0 % 64);
+    }
+
     /// Whether some code reads the local which a label or a call separates from the last write before it in the body.
     #[must_use]
     pub fn is_carried(&self, local: LocalIndex) -> bool {

@@ -27,7 +27,7 @@ const DEEPER_MAX: u32 = 2;
 /// What open loops know of a local.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LoopLocal {
-    /// Number of the loop that the weight is for; 0 for none.
+    /// Number of the loop that the weight is for; 0 for none, and then nobody reads it.
     owner: u32,
     weight: u32,
     /// The stretch in which it was last used; 0 before the first use.
@@ -52,12 +52,13 @@ struct Aside {
     weight: u32,
 }
 
-/// What a use of a local shows.
-pub(super) struct Noted {
-    /// It is the first one in the body.
-    pub(super) first: bool,
-    /// It is a read that a label or a call separates from what is before.
-    pub(super) carried: bool,
+/// Where a local was used last before a use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// In the same stretch.
+    SameStretch,
+    OtherStretch,
+    Nowhere,
 }
 
 /// Uses of locals in open loops.
@@ -70,6 +71,8 @@ pub(super) struct LoopUses {
     owner: u32,
     /// Open loops beyond the levels with candidates.
     deeper: u32,
+    /// What a use weighs.
+    step: u32,
     /// Stretches of straight code so far.
     stretch: u32,
     params: u32,
@@ -86,7 +89,7 @@ impl LoopUses {
         self.aside.clear();
         self.ranking.clear();
         self.owner = 0;
-        self.deeper = 0;
+        self.set_deeper(0);
         self.stretch = 1;
     }
 
@@ -99,7 +102,7 @@ impl LoopUses {
     pub(super) fn open(&mut self, index: u32) {
         self.label();
         if self.open.len() == DEPTH_MAX {
-            self.deeper += 1;
+            self.set_deeper(self.deeper + 1);
             return;
         }
         let number = index + 1;
@@ -114,23 +117,48 @@ impl LoopUses {
     /// Whether the loop is the innermost one with candidates; if it is not, it has none and ends here.
     pub(super) fn is_open(&mut self, index: u32) -> bool {
         let open = self.open.last().is_some_and(|open| open.index == index);
-        self.deeper -= u32::from(!open);
+        self.set_deeper(self.deeper - u32::from(!open));
         open
     }
 
-    /// Notes a use. Parameters are written where the body begins.
-    #[inline]
-    pub(super) fn note(&mut self, entry: &mut LoopLocal, local: LocalIndex, writes: bool) -> Noted {
-        let used = std::mem::replace(&mut entry.used, self.stretch);
-        if self.owner != 0 {
-            let deeper = self.deeper.min(DEEPER_MAX);
-            self.weigh(entry, local, 1 << (WEIGHT_PER_LEVEL_LOG2 * deeper));
+    /// Marks a local as used here.
+    #[inline(always)]
+    pub(super) fn mark(&mut self, entry: &mut LoopLocal) -> Before {
+        let before = std::mem::replace(&mut entry.used, self.stretch);
+        if before == self.stretch {
+            Before::SameStretch
+        } else if before == 0 {
+            Before::Nowhere
+        } else {
+            Before::OtherStretch
         }
-        let is_param = used == 0 && self.stretch == 1 && local.0 < self.params;
-        Noted {
-            first: used == 0,
-            carried: !writes && used != self.stretch && !is_param,
+    }
+
+    /// Adds a use to the weight of a local, if the weight is that in the innermost loop. Outside of loops too, where nobody
+    /// reads it.
+    #[inline(always)]
+    pub(super) fn weigh_again(&self, entry: &mut LoopLocal) -> bool {
+        let owned = entry.owner == self.owner;
+        if owned {
+            entry.weight = entry.weight.saturating_add(self.step);
         }
+        owned
+    }
+
+    /// Adds a use to the weight of a local in the innermost loop.
+    pub(super) fn weigh_use(&mut self, entry: &mut LoopLocal, local: LocalIndex) {
+        self.weigh(entry, local, self.step);
+    }
+
+    /// Counts open loops beyond the levels with candidates.
+    fn set_deeper(&mut self, deeper: u32) {
+        self.deeper = deeper;
+        self.step = 1 << (WEIGHT_PER_LEVEL_LOG2 * deeper.min(DEEPER_MAX));
+    }
+
+    /// Whether the stretch brings a value of a local that it has not written: parameters are written where the body begins.
+    pub(super) fn brings(&self, local: LocalIndex) -> bool {
+        self.stretch == 1 && local.0 < self.params
     }
 
     /// Adds to the weight of a local in the innermost loop.

@@ -23,7 +23,7 @@ use crate::func::ValidatedFunc;
 use crate::ops::{BlockType, CallOp, ControlOp, MemoryOp, Op, ParametricOp, VariableOp};
 use crate::reader::{Code, OpSink};
 use crate::types::{GlobalIndex, LocalIndex, TypeIndex, ValType};
-use loops::{LoopLocal, LoopUses};
+use loops::{Before, LoopLocal, LoopUses};
 use ranking::Ranking;
 
 /// Weight of a use grows by this factor per loop level.
@@ -95,6 +95,8 @@ struct Scratch {
     loops: LoopUses,
     /// Runs of declared locals: index past the last one, and whether they live in vector registers.
     runs: Vec<(u32, bool)>,
+    /// Whether any local does.
+    floats: bool,
     /// Entries of per-local scratch that were looked at outside a use of that local: tests bound it.
     #[cfg(test)]
     work: u64,
@@ -121,6 +123,7 @@ impl<'a> Walk<'a> {
         let params = func.ty().params();
         facts.max_operands = func.outline().max_operands();
         facts.local_count = len(params);
+        scratch.floats = params.iter().any(|ty| ty.is_float_class());
         let mut walk = Self {
             env,
             params,
@@ -139,8 +142,9 @@ impl<'a> Walk<'a> {
     fn declare(&mut self, count: u32, ty: ValType) {
         self.facts.local_count += count;
         self.value_type(ty);
-        let run = (self.facts.local_count, ty.is_float_class());
-        self.scratch.runs.push(run);
+        let float = ty.is_float_class();
+        self.scratch.floats |= float;
+        self.scratch.runs.push((self.facts.local_count, float));
     }
 
     /// All locals are declared: makes room for what is known of each.
@@ -213,13 +217,14 @@ impl<'a> Walk<'a> {
             loops,
             locals,
             runs,
+            floats,
             ..
         } = &mut *self.scratch;
-        let params = self.params;
+        let (params, floats) = (self.params, *floats);
         let out = &mut self.facts.loop_homes;
         let start = len(out);
         if loops.is_open(index) {
-            let is_float = |local| is_float(params, runs, local);
+            let is_float = |local| floats && is_float(params, runs, local);
             loops.close(locals, &self.facts.carried, is_float, out);
         }
         let calls = self.called > index;
@@ -261,23 +266,37 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Calls are last and apart, so that most uses need few registers.
     #[inline]
     fn local_use(&mut self, local: LocalIndex, writes: bool) {
+        let Scratch { locals, loops, .. } = &mut *self.scratch;
+        let entry = &mut locals[local.0 as usize];
+        entry.func = entry.func.saturating_add(self.weight);
+        let before = loops.mark(&mut entry.in_loop);
+        if before == Before::OtherStretch && !writes {
+            self.facts.carry(local);
+        }
+        if before == Before::Nowhere || !loops.weigh_again(&mut entry.in_loop) {
+            self.local_use_anew(local, writes, before);
+        }
+    }
+
+    /// A use that is the first one in the body or in a loop.
+    #[inline(never)]
+    fn local_use_anew(&mut self, local: LocalIndex, writes: bool, before: Before) {
         let Scratch {
             locals,
-            func_touched,
             loops,
+            func_touched,
             ..
         } = &mut *self.scratch;
-        let entry = &mut locals[local.0 as usize];
-        let noted = loops.note(&mut entry.in_loop, local, writes);
-        if noted.first {
+        if before == Before::Nowhere {
             func_touched.push(local.0);
+            if !writes && !loops.brings(local) {
+                self.facts.carry(local);
+            }
         }
-        entry.func = entry.func.saturating_add(self.weight);
-        if noted.carried {
-            self.facts.carried[local.0 as usize / 64] |= 1 << (local.0 % 64);
-        }
+        loops.weigh_use(&mut locals[local.0 as usize].in_loop, local);
     }
 
     fn global_get(&mut self, global: GlobalIndex) {
@@ -299,8 +318,7 @@ impl<'a> Walk<'a> {
                 local: LocalIndex(*local),
                 weight,
             };
-            let params = self.params;
-            let is_float = || is_float(params, &scratch.runs, *local);
+            let is_float = || scratch.floats && is_float(self.params, &scratch.runs, *local);
             if weight >= WEIGHT_MIN {
                 scratch.ranking.offer(candidate, HOME_CANDIDATES, is_float);
             }

@@ -99,11 +99,7 @@ pub(crate) fn facts(facts: &FuncFacts) -> String {
     );
     for facts_of_loop in &facts.loops {
         let homes = loop_homes(&facts.loop_homes[facts_of_loop.homes()]);
-        let calls = if facts_of_loop.calls() {
-            " calls"
-        } else {
-            ""
-        };
+        let calls = if facts_of_loop.calls() { " calls" } else { "" };
         write!(text, "\nloop{calls} homes {homes}").expect("strings grow");
     }
     text
