@@ -261,6 +261,7 @@ impl Lower<'_> {
         if index != 0 {
             self.flush_locals();
         }
+        self.store_results(index);
         let moves = self.branch_moves(index);
         let block = &mut self.s.blocks[index];
         block.reached = true;

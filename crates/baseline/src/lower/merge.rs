@@ -14,7 +14,8 @@
 //!   from one place, begins with the caches of that place.
 //! * **M4, results.** The first branch to a label chooses registers for up to four results; if there are more, or at a loop, results
 //!   (parameters) travel in the canonical slots of the target's height. Slots are written in ascending order: the slot of result i is
-//!   not above the place of the i-th value, so a slot is never overwritten before the value in it has been read.
+//!   not above the place of the i-th value, so a slot is never overwritten before the value in it has been read. Before a conditional branch those
+//!   that are at that height already are stored for good, so that a row of branches costs what one costs.
 //! * **M5, loop headers.** All operands are in their slots and nothing is cached, so that the frame, the homes and the constants of
 //!   the prefix are the whole state (on-stack replacement enters from there). Constants below a loop stay constants: writing
 //!   them to their slots inside an arm would leave the other arm without them.
@@ -162,13 +163,33 @@ impl Lower<'_> {
             return true;
         }
         if Self::by_slots(&block) {
-            return base != block.height || (0..arity).any(|i| !self.is_in_slot(base + i));
+            return base != block.height
+                || !self.s.stack.is_stored(base) && (0..arity).any(|i| !self.is_in_slot(base + i));
         }
         self.choose_results(index);
         let block = self.s.blocks[index];
         (0..arity as usize).zip(base..).any(|(i, height)| {
             !matches!(self.s.stack.place(height), Place::Reg { reg, .. } if reg == block.result_regs[i])
         })
+    }
+
+    /// Before a conditional branch: results that travel in slots, and are at the label's height already, are stored here and are from now on in
+    /// their slots on both ways. So a row of such branches stores each operand once, however many it carries.
+    ///
+    /// Nothing below the block's height is an alias (M1), so the aliases that go away here are the newest of their locals.
+    pub(super) fn store_results(&mut self, index: usize) {
+        let block = self.s.blocks[index];
+        let base = self.s.stack.len() - block.arity();
+        let travels_in_slots = block.kind != BlockKind::Func && Self::by_slots(&block);
+        if block.arity() == 0 || !travels_in_slots || base != block.height {
+            return;
+        }
+        let from = self.s.stack.first_not_stored(base);
+        for height in from..self.s.stack.len() {
+            self.freeze_operand(height);
+        }
+        self.constants_to_slots(from);
+        self.s.stack.mark_stored(base);
     }
 
     /// Behind a label the upper half of an i32 is clear: clears those that may not be, without touching the flags.

@@ -144,6 +144,8 @@ pub(crate) struct ValueStack {
     refs: Vec<u32>,
     /// Every operand below is a constant or in its slot.
     pub(crate) frozen: u32,
+    /// Every operand from the first height to below the second is in its slot.
+    stored: (u32, u32),
 }
 
 impl ValueStack {
@@ -152,6 +154,7 @@ impl ValueStack {
         self.wide.clear();
         self.refs.clear();
         self.frozen = 0;
+        self.stored = (0, 0);
     }
 
     #[expect(
@@ -290,7 +293,27 @@ impl ValueStack {
         }
         let len = self.len();
         self.frozen = self.frozen.min(len);
+        self.stored.1 = self.stored.1.min(len);
         Some(entry)
+    }
+
+    /// Whether every operand from a height on is known to be in its slot.
+    pub(crate) fn is_stored(&self, from: u32) -> bool {
+        self.stored.0 <= from && self.stored.1 == self.len()
+    }
+
+    /// The first height from `from` on whose operand may not be in its slot.
+    pub(crate) fn first_not_stored(&self, from: u32) -> u32 {
+        if self.stored.0 <= from {
+            self.stored.1.max(from)
+        } else {
+            from
+        }
+    }
+
+    /// Every operand from a height on is in its slot.
+    pub(crate) fn mark_stored(&mut self, from: u32) {
+        self.stored = (from, self.len());
     }
 
     fn set(&mut self, height: u32, kind: Kind, small: u16) {

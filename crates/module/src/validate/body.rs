@@ -193,8 +193,11 @@ fn tell<'a>(
             }
             Ok(())
         }
-        // They are never entries.
-        Ty::Nothing | Ty::Other => validator.visit_unreachable(),
+        // They are never entries. Should one be, the body is refused: this operator's proposal is not enabled.
+        Ty::Nothing | Ty::Other => {
+            debug_assert!(false, "{entry:?} is no entry");
+            validator.visit_throw_ref()
+        }
     }
 }
 

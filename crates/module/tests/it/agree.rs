@@ -9,7 +9,10 @@ use wasm_encoder::{
     CodeSection, ConstExpr, FunctionSection, GlobalSection, GlobalType, MemorySection, MemoryType,
     Module as Encoder, RefType, Section as _, TableSection, TableType, TypeSection, ValType,
 };
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::{
+    FuncValidator, FunctionBody, Operator, Parser, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
+};
 
 /// As in the crate.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2
@@ -132,6 +135,44 @@ fn compare(bytes: &[u8], what: impl FnOnce() -> String) -> bool {
     let what = if agree { String::new() } else { what() };
     assert!(agree, "{what}: expected {expected:?}, found {found:?}");
     found.is_ok()
+}
+
+/// What validation counted in each body, against a count by wasmparser's validator alone.
+fn compare_counts(bytes: &[u8]) {
+    let module = Module::new(bytes.to_vec(), &DecodeOptions::default()).expect("it is valid");
+    let counted: Vec<(u32, u32)> = module
+        .funcs()
+        .map(|func| {
+            let outline = func.outline();
+            (outline.max_operands(), outline.loops().into())
+        })
+        .collect();
+    let mut validator = Validator::new_with_features(FEATURES);
+    let mut expected = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.expect("it is valid");
+        let payload = validator.payload(&payload).expect("it is valid");
+        if let ValidPayload::Func(func, body) = payload {
+            expected.push(count(func.into_validator(Default::default()), &body));
+        }
+    }
+    assert_eq!(counted, expected);
+}
+
+/// Most operands, and loops.
+fn count(mut validator: FuncValidator<ValidatorResources>, body: &FunctionBody<'_>) -> (u32, u32) {
+    let mut locals = body.get_binary_reader();
+    validator.read_locals(&mut locals).expect("it is valid");
+    let mut operators = body.get_operators_reader().expect("it is valid");
+    let (mut most, mut loops) = (0, 0);
+    while !operators.eof() {
+        let offset = operators.original_position();
+        let operator = operators.read().expect("it is valid");
+        validator.op(offset, &operator).expect("it is valid");
+        most = most.max(validator.operand_stack_height());
+        loops += u32::from(matches!(operator, Operator::Loop { .. }));
+    }
+    (most, loops)
 }
 
 /// Opcodes of operators that take three operands.
@@ -286,7 +327,10 @@ fn random_bodies() {
             };
         }
         let bytes = world.module(&body);
-        valid += u32::from(compare(&bytes, || format!("{body:02x?}")));
+        if compare(&bytes, || format!("{body:02x?}")) {
+            compare_counts(&bytes);
+            valid += 1;
+        }
     }
     assert!(valid > rounds / 10, "only {valid} were valid");
 }
@@ -420,6 +464,7 @@ fn mutated_programs() {
     let mut random = Random::new();
     for (name, bytes) in examples() {
         assert!(compare(&bytes, || name.clone()));
+        compare_counts(&bytes);
         for _ in 0..200 {
             let mut bytes = bytes.clone();
             for _ in 0..1 + random.below(3) {

@@ -19,15 +19,31 @@
 mod control;
 mod rules;
 
-use wasmparser::{FuncValidator, WasmModuleResources};
+use wasmparser::{FuncValidator, WasmFeatures, WasmModuleResources};
 
 pub(super) use rules::Ty;
 
 use crate::env::ModuleEnv;
 use crate::facts::Uses;
+use crate::features;
 use crate::limits;
 use crate::types::{FuncType, ValType};
 use rules::{RULES, Rule, Shape};
+
+/// The rules here know one kind of memory and table index, memory 0, function types, and locals that begin as zero. Whoever enables
+/// one of these proposals must look at all of them again.
+const _: () = assert!(
+    !features::ENABLED.intersects(
+        WasmFeatures::MEMORY64
+            .union(WasmFeatures::MULTI_MEMORY)
+            .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+            .union(WasmFeatures::THREADS)
+            .union(WasmFeatures::GC)
+            .union(WasmFeatures::FUNCTION_REFERENCES)
+            .union(WasmFeatures::EXCEPTIONS)
+            .union(WasmFeatures::CUSTOM_DESCRIPTORS)
+    )
+);
 
 /// Entries that fit; the position of the topmost fits into a byte with room to spare.
 const OPERANDS: u8 = 200;

@@ -1,7 +1,7 @@
 //! The types of the operators that [`Straight`](super::Straight) knows, one row per opcode.
 //!
 //! A row must say what the specification says (3.3, 5.4) and may say nothing: an opcode without a row is left to
-//! wasmparser. `crates/module/tests/it/straight.rs` compares every opcode with wasmparser, on every combination of
+//! wasmparser. `crates/module/tests/it/agree.rs` compares every opcode with wasmparser, on every combination of
 //! operand types.
 
 /// The type of an operand, in a byte.
