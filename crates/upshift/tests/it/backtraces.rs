@@ -22,7 +22,8 @@ const TEXT: &str = r#"(module $traps
     (type $t (func (param i32) (result i32)))
     (type $v (func (param i32)))
     (func $other (param f64))
-    (func $leaf (param $what i32) (result i32)
+    ;; In loops, so that modes which enter loops in the middle have such frames.
+    (func $leaf (param $what i32) (result i32) (loop $round
         (if (i32.eq (local.get $what) (i32.const 0)) (then unreachable))
         (if (i32.eq (local.get $what) (i32.const 1))
             (then (drop (i32.load (i32.mul (local.get $what) (i32.const 0x7fff0000))))))
@@ -42,9 +43,11 @@ const TEXT: &str = r#"(module $traps
             (then (memory.fill (i32.const 65530) (i32.const 0) (i32.const 7))))
         (if (i32.eq (local.get $what) (i32.const 9))
             (then (drop (i32.div_s (i32.const 0x80000000) (i32.sub (local.get $what) (i32.const 10))))))
+        (br_if $round (i32.gt_u (local.get $what) (i32.const 1000))))
         (local.get $what))
-    (func $middle (param $what i32)
-        (drop (call $leaf (local.get $what))))
+    (func $middle (param $what i32) (loop $round
+        (drop (call $leaf (local.get $what)))
+        (br_if $round (i32.gt_u (local.get $what) (i32.const 1000)))))
     (func $outer (export "outer") (param $what i32)
         (call_indirect (type $v) (local.get $what) (i32.const 2)))
     (func $nested (export "nested") (param $what i32)

@@ -50,6 +50,12 @@ pub(crate) fn modes() -> &'static [Mode] {
         config.memory_reservation(false).tier_up_after(1);
         modes.push(("checked memories, after one call".into(), config));
         let mut config = Config::new();
+        config.osr_after(1);
+        modes.push(("every loop entered at once".into(), config));
+        let mut config = Config::new();
+        config.osr_after(2).baseline_registers(0);
+        modes.push(("loops entered at back-edges, few registers".into(), config));
+        let mut config = Config::new();
         config.threads(1).tier_policy(TierPolicy::Eager);
         modes.push(("Eager, one thread".into(), config));
         let mut config = Config::new();
