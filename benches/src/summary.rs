@@ -33,7 +33,50 @@ pub(crate) enum Metric {
     CodeBytes,
 }
 
+/// What a metric is shown in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unit {
+    Milliseconds,
+    Mebibytes,
+    Kibibytes,
+}
+
+impl Unit {
+    /// What a metric's value is divided by.
+    pub(crate) const fn scale(self) -> f64 {
+        match self {
+            Self::Milliseconds => 1.0,
+            Self::Mebibytes | Self::Kibibytes => 1024.0,
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "ms",
+            Self::Mebibytes => "MiB",
+            Self::Kibibytes => "KiB",
+        }
+    }
+}
+
 impl Metric {
+    /// What it is shown in.
+    pub(crate) const fn unit(self) -> Unit {
+        match self {
+            Self::Load
+            | Self::Instantiate
+            | Self::FirstCall
+            | Self::Run
+            | Self::Warm
+            | Self::Start
+            | Self::Total
+            | Self::Process
+            | Self::Cpu => Unit::Milliseconds,
+            Self::PeakRss => Unit::Mebibytes,
+            Self::CodeBytes => Unit::Kibibytes,
+        }
+    }
+
     /// The value in a sample, where the engine tells it and the program got that far.
     pub(crate) fn of(self, sample: &Sample) -> Option<f64> {
         let measured = sample.measured.as_ref()?;

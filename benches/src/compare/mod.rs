@@ -33,23 +33,6 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
-/// What a metric is divided by to be shown, and the name of that.
-const fn unit(metric: Metric) -> (f64, &'static str) {
-    match metric {
-        Metric::Load
-        | Metric::Instantiate
-        | Metric::FirstCall
-        | Metric::Run
-        | Metric::Warm
-        | Metric::Start
-        | Metric::Total
-        | Metric::Process
-        | Metric::Cpu => (1.0, "ms"),
-        Metric::PeakRss => (1024.0, "MiB"),
-        Metric::CodeBytes => (1024.0, "KiB"),
-    }
-}
-
 /// What `--json` writes.
 #[derive(Serialize, Debug)]
 struct Comparison {
@@ -294,7 +277,8 @@ impl Comparison {
 
     fn text(&self) -> String {
         let metric = self.metric;
-        let (unit, name) = unit(metric);
+        let unit = metric.unit();
+        let (unit, name) = (unit.scale(), unit.name());
         let mut means = Grid::new(2, &["engine", "size", "programs", "after / before", ""]);
         for mean in &self.means {
             let head = [

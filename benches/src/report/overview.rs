@@ -5,7 +5,7 @@ use super::data::View;
 use super::page::{details, escape, message, missing, table};
 use crate::schema::RunFile;
 use crate::stats::{Estimate, geometric_mean};
-use crate::summary::Metric;
+use crate::summary::{Metric, Unit};
 use std::fmt::Write as _;
 
 /// What the table shows, with the unit of the means.
@@ -217,18 +217,11 @@ fn mean(view: &View<'_>, metric: Metric, engine: &str, size: &str) -> String {
     let Some(mean) = geometric_mean(&values) else {
         return String::new();
     };
-    match metric {
-        Metric::PeakRss => format!("{} MiB", figure(mean / 1024.0)),
-        Metric::CodeBytes => format!("{} KiB", figure(mean / 1024.0)),
-        Metric::Load
-        | Metric::Instantiate
-        | Metric::FirstCall
-        | Metric::Run
-        | Metric::Warm
-        | Metric::Start
-        | Metric::Total
-        | Metric::Process
-        | Metric::Cpu => time(mean),
+    match metric.unit() {
+        Unit::Milliseconds => time(mean),
+        unit @ (Unit::Mebibytes | Unit::Kibibytes) => {
+            format!("{} {}", figure(mean / unit.scale()), unit.name())
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! four bytes and its best candidates, never a set of locals.
 
 use crate::ops::{ControlOp, MemoryOp, Op, RefOp, TableOp, VariableOp};
-use crate::types::{LocalIndex, MemoryIndex};
+use crate::types::{LocalIndex, MemoryIndex, ValType};
 
 /// How many locals are proposed for register homes per function and register class.
 pub const HOME_CANDIDATES: usize = 16;
@@ -139,6 +139,15 @@ impl Uses {
     pub const GLOBAL_SET: Self = Self(1 << 7);
     /// A loop.
     pub const LOOP: Self = Self(1 << 8);
+
+    /// What a value of a type shows.
+    pub(crate) const fn of_type(ty: ValType) -> Self {
+        match ty {
+            ValType::V128 => Self::V128,
+            ValType::Ref(_) => Self::REFS,
+            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => Self(0),
+        }
+    }
 
     /// What an operator shows by itself, whatever the types of its values are.
     #[inline(always)]

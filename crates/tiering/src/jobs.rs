@@ -148,7 +148,7 @@ impl ModuleTiers {
         }
     }
 
-    pub(crate) fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {
+    fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {
         if let Some(body) = loaded.module().func(func) {
             let predicted_us = self.shared.options.tuning.compile_us(Shape::of(body));
             let measured_us = saturate(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));

@@ -19,7 +19,6 @@ use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
 use crate::tuning::Shape;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -76,6 +75,13 @@ impl Loops {
                 self.slots.remove(&key);
             }
         }
+    }
+
+    /// Counts a visit of a loop's header.
+    fn visit(&mut self, key: (FuncIndex, SiteIndex)) -> u32 {
+        let visits = self.visits.entry(key).or_default();
+        *visits = visits.saturating_add(1);
+        *visits
     }
 
     fn in_flight(&self, func: FuncIndex) -> bool {
@@ -264,15 +270,7 @@ impl ModuleTiers {
             return None;
         }
         let key = (func, site);
-        let visits = match self.loops().visits.entry(key) {
-            Entry::Occupied(entry) => {
-                let visits = entry.into_mut();
-                *visits = visits.saturating_add(1);
-                *visits
-            }
-            Entry::Vacant(entry) => *entry.insert(1),
-        };
-        if visits < from {
+        if self.loops().visit(key) < from {
             return None;
         }
         if self.loops().begin(key, usize::MAX) {

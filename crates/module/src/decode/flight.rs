@@ -69,8 +69,8 @@ struct State {
     bytes: usize,
     /// Of batches that are done and not collected, by number.
     results: BTreeMap<usize, Result<Vec<Outline>>>,
-    /// The first batch that failed.
-    failed: Option<usize>,
+    /// A batch failed: those behind it, which are all that are still in the queue, are not looked at.
+    failed: bool,
     panic: Option<Box<dyn Any + Send>>,
     scratch: Vec<WorkerScratch>,
 }
@@ -183,7 +183,7 @@ impl Shared {
         };
         state.running += 1;
         // Batches are taken in order, so the first that fails has all before it taken by somebody.
-        let skipped = state.failed.is_some();
+        let skipped = state.failed;
         let mut scratch = state.scratch.pop().unwrap_or_default();
         drop(state);
         let done = if skipped {
@@ -198,17 +198,11 @@ impl Shared {
         match done {
             Ok(None) => {}
             Ok(Some(result)) => {
-                if result.is_err() {
-                    state.failed = Some(
-                        state
-                            .failed
-                            .map_or(batch.number, |first| first.min(batch.number)),
-                    );
-                }
+                state.failed |= result.is_err();
                 state.results.insert(batch.number, result);
             }
             Err(panic) => {
-                state.failed = Some(0);
+                state.failed = true;
                 state.panic = Some(panic);
             }
         }

@@ -2,7 +2,6 @@
 //!
 //! Problem: which locals are used most while a loop runs, for every loop, in time and memory linear in the body.
 //!
-//!
 //! * An entry of per-local scratch ([`LoopLocal`]) holds the weight in one loop, its `owner`, always an open one. A use
 //!   in another loop, which then is nested in the owner, sets the entry aside in `aside` and starts anew. When a loop
 //!   ends, what it set aside is put back. So a use sets aside at most one entry, and each is looked at once more.
@@ -40,8 +39,13 @@ struct Open {
     index: u32,
     /// Length of `aside` when it began.
     aside: usize,
+}
+
+impl Open {
     /// Distinguishes open loops; not 0.
-    number: u32,
+    fn number(self) -> u32 {
+        self.index + 1
+    }
 }
 
 /// What a loop put aside.
@@ -105,13 +109,12 @@ impl LoopUses {
             self.set_deeper(self.deeper + 1);
             return;
         }
-        let number = index + 1;
-        self.owner = number;
-        self.open.push(Open {
+        let open = Open {
             index,
             aside: self.aside.len(),
-            number,
-        });
+        };
+        self.owner = open.number();
+        self.open.push(open);
     }
 
     /// Whether the loop is the innermost one with candidates; if it is not, it has none and ends here.
@@ -200,7 +203,7 @@ impl LoopUses {
                 weight: scratch.in_loop.weight,
                 written: scratch.written > closed.index,
             };
-            debug_assert_eq!(scratch.in_loop.owner, closed.number);
+            debug_assert_eq!(scratch.in_loop.owner, closed.number());
             scratch.in_loop.owner = aside.owner;
             scratch.in_loop.weight = aside.weight;
             if carried[local.0 as usize / 64] >> (local.0 % 64) & 1 != 0 {
@@ -214,7 +217,7 @@ impl LoopUses {
             self.owner = 0;
             return;
         };
-        self.owner = outer.number;
+        self.owner = outer.number();
         for home in &out[start..] {
             #[cfg(test)]
             {

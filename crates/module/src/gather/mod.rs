@@ -158,11 +158,7 @@ impl<'a> Walk<'a> {
 
     /// Notes the type of some value.
     fn value_type(&mut self, ty: ValType) {
-        match ty {
-            ValType::V128 => self.uses.insert(Uses::V128),
-            ValType::Ref(_) => self.uses.insert(Uses::REFS),
-            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => {}
-        }
+        self.uses.insert(Uses::of_type(ty));
     }
 
     /// Notes the values of a function type.

@@ -20,7 +20,7 @@ use crate::env::{ExportItem, ModuleEnv};
 use crate::error::Result;
 use crate::facts::{Outline, Uses};
 use crate::func::ValidatedFunc;
-use crate::types::{FuncIndex, FuncType, ValType};
+use crate::types::{FuncIndex, FuncType};
 
 /// Who validates bodies.
 #[derive(Clone, Debug, Default)]
@@ -134,11 +134,7 @@ pub(crate) fn type_uses(types: &[FuncType]) -> Vec<Uses> {
         .map(|ty| {
             let mut uses = Uses::default();
             for ty in ty.params().iter().chain(ty.results()) {
-                match ty {
-                    ValType::V128 => uses.insert(Uses::V128),
-                    ValType::Ref(_) => uses.insert(Uses::REFS),
-                    ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => {}
-                }
+                uses.insert(Uses::of_type(*ty));
             }
             uses
         })

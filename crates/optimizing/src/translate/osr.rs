@@ -89,7 +89,7 @@ impl<'a> Translator<'a, '_> {
         state: &LoopState,
         buffer: Value,
     ) -> Result<(), CompileError> {
-        let enclosing = self.enclosing(state.site)?;
+        let (enclosing, end) = self.enclosing(state.site)?;
         if enclosing.len() != state.heights.len() {
             return Err(disagree("blocks around the loop"));
         }
@@ -107,7 +107,6 @@ impl<'a> Translator<'a, '_> {
         self.open_enclosing(&enclosing[..last], state, outermost);
         self.below_as_variables(state, outermost)?;
         self.nest.entered = Some(offset);
-        let end = self.end_of(offset);
         let header = self.nest.shared(enclosing[outermost].offset);
         let rest = self.block_of(self.results(enclosing[last].ty));
         self.nest.blocks.insert(rest);
@@ -149,11 +148,14 @@ impl<'a> Translator<'a, '_> {
         Ok(())
     }
 
-    /// The blocks that are open at a loop's header, outermost first, and the loop.
-    fn enclosing(&self, site: SiteIndex) -> Result<Vec<Enclosing>, CompileError> {
+    /// The blocks that are open at a loop's header, outermost first, and the loop; and the offset behind the loop's `end`.
+    fn enclosing(&self, site: SiteIndex) -> Result<(Vec<Enclosing>, u32), CompileError> {
         let mut open = Vec::new();
         let mut loops = 0;
-        for (offset, op) in self.func.ops() {
+        // How many blocks are open in the loop, once it is found.
+        let mut found = None;
+        let mut ops = self.func.ops();
+        while let Some((offset, op)) = ops.next() {
             let Op::Control(op) = op else { continue };
             let opens = |opening, ty| Enclosing {
                 opening,
@@ -167,7 +169,7 @@ impl<'a> Translator<'a, '_> {
                     open.push(opens(Opening::Loop, ty));
                     loops += 1;
                     if loops == site.0 {
-                        return Ok(open);
+                        found = Some(open.len());
                     }
                 }
                 ControlOp::Else => {
@@ -175,6 +177,7 @@ impl<'a> Translator<'a, '_> {
                         block.opening = Opening::Else;
                     }
                 }
+                ControlOp::End if found == Some(open.len()) => return Ok((open, ops.offset())),
                 ControlOp::End => drop(open.pop()),
                 ControlOp::Br(_)
                 | ControlOp::BrIf(_)
@@ -185,33 +188,6 @@ impl<'a> Translator<'a, '_> {
             }
         }
         Err(disagree("number of loops"))
-    }
-
-    /// Offset behind the `end` of the block that is opened at an offset.
-    fn end_of(&self, from: u32) -> u32 {
-        let mut depth = 0_u32;
-        let mut ops = self.func.ops();
-        while let Some((offset, op)) = ops.next() {
-            let Op::Control(op) = op else { continue };
-            if offset < from {
-                continue;
-            }
-            match op {
-                ControlOp::Block(_) | ControlOp::Loop(_) | ControlOp::If(_) => depth += 1,
-                ControlOp::End => depth = depth.saturating_sub(1),
-                ControlOp::Else
-                | ControlOp::Br(_)
-                | ControlOp::BrIf(_)
-                | ControlOp::BrTable(_)
-                | ControlOp::Return
-                | ControlOp::Unreachable
-                | ControlOp::Nop => {}
-            }
-            if depth == 0 {
-                return ops.offset();
-            }
-        }
-        ops.offset()
     }
 
     /// Declares the locals and loads them, the operands and the result pointer.

@@ -79,43 +79,78 @@ const UNARY_I64: [I<'static>; 6] = [
     I::I64Extend32S,
 ];
 
-const BINARY_F32: [I<'static>; 6] = [
-    I::F32Add,
-    I::F32Sub,
-    I::F32Mul,
-    I::F32Div,
-    I::F32Min,
-    I::F32Max,
-];
+/// Operators with a float result of one width.
+pub(super) struct Float {
+    ty: ValType,
+    binary: [I<'static>; 6],
+    unary: [I<'static>; 7],
+    copysign: I<'static>,
+    /// From which type.
+    conversions: [(ValType, I<'static>); 6],
+    load: fn(MemArg) -> I<'static>,
+}
 
-const UNARY_F32: [I<'static>; 7] = [
-    I::F32Abs,
-    I::F32Neg,
-    I::F32Sqrt,
-    I::F32Ceil,
-    I::F32Floor,
-    I::F32Trunc,
-    I::F32Nearest,
-];
+const FLOAT_32: Float = Float {
+    ty: ValType::F32,
+    binary: [
+        I::F32Add,
+        I::F32Sub,
+        I::F32Mul,
+        I::F32Div,
+        I::F32Min,
+        I::F32Max,
+    ],
+    unary: [
+        I::F32Abs,
+        I::F32Neg,
+        I::F32Sqrt,
+        I::F32Ceil,
+        I::F32Floor,
+        I::F32Trunc,
+        I::F32Nearest,
+    ],
+    copysign: I::F32Copysign,
+    conversions: [
+        (ValType::I32, I::F32ConvertI32S),
+        (ValType::I32, I::F32ConvertI32U),
+        (ValType::I64, I::F32ConvertI64S),
+        (ValType::I64, I::F32ConvertI64U),
+        (ValType::F64, I::F32DemoteF64),
+        (ValType::I32, I::F32ReinterpretI32),
+    ],
+    load: I::F32Load,
+};
 
-const BINARY_F64: [I<'static>; 6] = [
-    I::F64Add,
-    I::F64Sub,
-    I::F64Mul,
-    I::F64Div,
-    I::F64Min,
-    I::F64Max,
-];
-
-const UNARY_F64: [I<'static>; 7] = [
-    I::F64Abs,
-    I::F64Neg,
-    I::F64Sqrt,
-    I::F64Ceil,
-    I::F64Floor,
-    I::F64Trunc,
-    I::F64Nearest,
-];
+const FLOAT_64: Float = Float {
+    ty: ValType::F64,
+    binary: [
+        I::F64Add,
+        I::F64Sub,
+        I::F64Mul,
+        I::F64Div,
+        I::F64Min,
+        I::F64Max,
+    ],
+    unary: [
+        I::F64Abs,
+        I::F64Neg,
+        I::F64Sqrt,
+        I::F64Ceil,
+        I::F64Floor,
+        I::F64Trunc,
+        I::F64Nearest,
+    ],
+    copysign: I::F64Copysign,
+    conversions: [
+        (ValType::I32, I::F64ConvertI32S),
+        (ValType::I32, I::F64ConvertI32U),
+        (ValType::I64, I::F64ConvertI64S),
+        (ValType::I64, I::F64ConvertI64U),
+        (ValType::F32, I::F64PromoteF32),
+        (ValType::I64, I::F64ReinterpretI64),
+    ],
+    load: I::F64Load,
+};
 
 impl Body<'_> {
     pub(super) fn expression(&mut self, ty: ValType, depth: u32) {
@@ -258,8 +293,8 @@ impl Body<'_> {
         match ty {
             ValType::I32 => self.operator_i32(depth),
             ValType::I64 => self.operator_i64(depth),
-            ValType::F32 => self.operator_f32(depth),
-            ValType::F64 => self.operator_f64(depth),
+            ValType::F32 => self.operator_float(&FLOAT_32, depth),
+            ValType::F64 => self.operator_float(&FLOAT_64, depth),
             ValType::V128 | ValType::Ref(_) => {
                 self.expression(ValType::I32, depth);
                 self.out
@@ -433,70 +468,28 @@ impl Body<'_> {
         }
     }
 
-    pub(super) fn operator_f32(&mut self, depth: u32) {
-        use ValType::{F32, F64, I32, I64};
+    /// An operator with a float result.
+    pub(super) fn operator_float(&mut self, float: &Float, depth: u32) {
         let k = self.random.index(1 << 20);
         match self.random.below(9) {
-            0..4 => self.two(F32, depth, BINARY_F32[k % 6].clone()),
+            0..4 => self.two(float.ty, depth, float.binary[k % 6].clone()),
             4 => {
-                self.expression(F32, depth);
-                self.out.push(UNARY_F32[k % 7].clone());
+                self.expression(float.ty, depth);
+                self.out.push(float.unary[k % 7].clone());
             }
             5 => {
-                self.expression(F32, depth);
-                self.observed(F32, depth);
-                self.out.push(I::F32Copysign);
+                self.expression(float.ty, depth);
+                self.observed(float.ty, depth);
+                self.out.push(float.copysign.clone());
             }
             6 | 7 => {
-                let (t, i) = [
-                    (I32, I::F32ConvertI32S),
-                    (I32, I::F32ConvertI32U),
-                    (I64, I::F32ConvertI64S),
-                    (I64, I::F32ConvertI64U),
-                    (F64, I::F32DemoteF64),
-                    (I32, I::F32ReinterpretI32),
-                ][k % 6]
-                    .clone();
-                self.expression(t, depth);
-                self.out.push(i);
+                let (from, conversion) = float.conversions[k % 6].clone();
+                self.expression(from, depth);
+                self.out.push(conversion);
             }
             _ => {
-                let m = self.address(depth);
-                self.out.push(I::F32Load(m));
-            }
-        }
-    }
-
-    pub(super) fn operator_f64(&mut self, depth: u32) {
-        use ValType::{F32, F64, I32, I64};
-        let k = self.random.index(1 << 20);
-        match self.random.below(9) {
-            0..4 => self.two(F64, depth, BINARY_F64[k % 6].clone()),
-            4 => {
-                self.expression(F64, depth);
-                self.out.push(UNARY_F64[k % 7].clone());
-            }
-            5 => {
-                self.expression(F64, depth);
-                self.observed(F64, depth);
-                self.out.push(I::F64Copysign);
-            }
-            6 | 7 => {
-                let (t, i) = [
-                    (I32, I::F64ConvertI32S),
-                    (I32, I::F64ConvertI32U),
-                    (I64, I::F64ConvertI64S),
-                    (I64, I::F64ConvertI64U),
-                    (F32, I::F64PromoteF32),
-                    (I64, I::F64ReinterpretI64),
-                ][k % 6]
-                    .clone();
-                self.expression(t, depth);
-                self.out.push(i);
-            }
-            _ => {
-                let m = self.address(depth);
-                self.out.push(I::F64Load(m));
+                let at = self.address(depth);
+                self.out.push((float.load)(at));
             }
         }
     }
