@@ -4,6 +4,7 @@ use crate::artefact::{CompiledFunc, SiteIndex, Tier};
 use crate::callconv::{CpuFeatures, SignatureLayout};
 use crate::layout::{TypeId, VmLayout};
 use crate::osr::LoopState;
+use crate::profile::Profile;
 use std::fmt;
 use upshift_module::ValidatedFunc;
 
@@ -80,6 +81,8 @@ pub struct CompileEnv<'a> {
     pub cpu: CpuFeatures,
     /// Whether code must notice `StoreContext::interrupt` in loops.
     pub interruption: bool,
+    /// Optimizing only: what is known of the module's run; none compiles the function by itself.
+    pub profile: Option<&'a dyn Profile>,
 }
 
 /// What the entry of a function adds to its counter besides the step.

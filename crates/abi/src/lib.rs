@@ -12,6 +12,7 @@ mod compiler;
 pub mod layout;
 mod libcall;
 mod osr;
+mod profile;
 mod trap;
 
 pub use artefact::{
@@ -28,4 +29,5 @@ pub use layout::{
 };
 pub use libcall::{Libcall, LibcallSignature, LibcallType};
 pub use osr::{LoopState, OSR_CELL_BYTES, OSR_CELLS_MAX, OsrPlace, OsrSaved};
+pub use profile::Profile;
 pub use trap::TrapCode;

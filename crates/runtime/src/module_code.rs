@@ -99,6 +99,7 @@ impl ModuleCode {
             memory_style: self.memory_style,
             cpu: self.cpu,
             interruption: self.interruption,
+            profile: None,
         }
     }
 

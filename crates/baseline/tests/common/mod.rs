@@ -66,6 +66,7 @@ pub(crate) fn compile_module(module: &Module, setup: Setup, mut each: impl FnMut
         memory_style: setup.style,
         cpu: setup.cpu,
         interruption: false,
+        profile: None,
     };
     let mut worker = BaselineCompiler::new().worker();
     for func in module.funcs() {

@@ -104,6 +104,7 @@ impl TestModule {
                 .with(CpuFeatures::AVX)
                 .with(CpuFeatures::AVX2),
             interruption: settings.interruption,
+            profile: None,
         }
     }
 }

@@ -141,6 +141,7 @@ fn with_world(seed: u64, test: impl FnOnce(&mut World<'_>, &Shape, &CompileEnv<'
         memory_style: MemoryStyle::Checked,
         cpu: CpuFeatures::SSE41,
         interruption: false,
+        profile: None,
     };
     let options = CompileOptions::default();
     let func = module.funcs().next().unwrap();

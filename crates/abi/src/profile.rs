@@ -1,0 +1,22 @@
+//! What an optimizing compile may know of the rest of the module and of how it has run.
+//!
+//! Everything here is a hint or a permission: code that is compiled with other answers computes the same.
+
+use std::fmt;
+use upshift_module::{FuncIndex, ValidatedFunc};
+
+/// The surroundings of a function that is optimized. Answers may change from one question to the next.
+pub trait Profile: fmt::Debug + Sync {
+    /// The body of a defined function, to be inlined. None if it has not arrived or must not be inlined (its tier is forced,
+    /// its calls are counted one by one).
+    fn inlinee(&self, func: FuncIndex) -> Option<ValidatedFunc<'_>>;
+
+    /// How often the function was entered as far as the counters tell; 0 for one that was never called.
+    fn entries(&self, func: FuncIndex) -> u64;
+
+    /// Whether the function has the code that it keeps, so that a caller may reach it without its entry slot.
+    fn is_final(&self, func: FuncIndex) -> bool;
+
+    /// The function that the `ordinal`-th `call_indirect` of `func`, in the order of its body, has called almost always.
+    fn indirect_target(&self, func: FuncIndex, ordinal: u32) -> Option<FuncIndex>;
+}
