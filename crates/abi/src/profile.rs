@@ -11,7 +11,8 @@ pub trait Profile: fmt::Debug + Sync {
     /// its calls are counted one by one).
     fn inlinee(&self, func: FuncIndex) -> Option<ValidatedFunc<'_>>;
 
-    /// How often the function was entered as far as the counters tell; 0 for one that was never called.
+    /// How often the function was entered in baseline code, as far as the counters tell; 0 for one that has no code. Where nothing is
+    /// counted (the policy Optimizing, masks), 1 for every function with code.
     fn entries(&self, func: FuncIndex) -> u64;
 
     /// Whether the function has the code that it keeps, so that a caller may reach it without its entry slot.

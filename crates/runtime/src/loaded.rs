@@ -5,6 +5,7 @@
 use crate::code_space::{CodeOwner, CodePtr, CodeSpace, PublishedCode};
 use crate::entry_table::EntryTable;
 use crate::error::RuntimeError;
+use crate::instance::counters::LiveCounters;
 use crate::instance::initial::InitialMemories;
 use crate::module_code::{ModuleCode, ModuleCodeParts};
 use crate::types::{TypeInfo, TypeRegistry};
@@ -52,6 +53,8 @@ pub struct CounterVisit {
     pub site: SiteIndex,
     /// How often the function was entered since the counter was armed, modulo 256.
     pub entries: u32,
+    /// The counter as it is now, its sign bit set.
+    pub counter: u32,
 }
 
 /// What the slow path of a counter does next.
@@ -177,6 +180,7 @@ pub struct LoadedModule {
     module: Arc<Module>,
     code: Arc<ModuleCode>,
     sink: Arc<dyn TierSink>,
+    counters: LiveCounters,
     // Made when somebody asks for an export by name.
     exports: OnceLock<HashMap<Box<str>, usize>>,
     // Made by the first instantiation; none if there is nothing that pays, or the system refuses.
@@ -216,6 +220,7 @@ impl LoadedModule {
             module,
             code,
             sink,
+            counters: LiveCounters::default(),
             exports: OnceLock::new(),
             initial_memories: OnceLock::new(),
         }))
@@ -304,6 +309,22 @@ impl LoadedModule {
             .initial_memories
             .get_or_init(|| InitialMemories::new(&self.module));
         made.as_ref()
+    }
+
+    /// The counters of its living instances.
+    pub(crate) fn counters(&self) -> &LiveCounters {
+        &self.counters
+    }
+
+    /// Shows the counters of a function in living instances of the module, on whatever threads they run. Where there are many
+    /// instances, only some of them.
+    pub fn visit_counters(&self, func: FuncIndex, visit: &mut dyn FnMut(i32)) {
+        let env = self.module.env();
+        let defined = env.defined_func(func);
+        if let Some(defined) = defined.filter(|defined| *defined < env.defined_func_count()) {
+            // SAFETY: rule VMCTX: there is such a function.
+            unsafe { self.counters.visit(defined, visit) };
+        }
     }
 
     /// Who compiles it.

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
-use upshift_abi::{CompileError, CompileOptions, CompiledFunc, CompilerWorker};
+use upshift_abi::{CompileEnv, CompileError, CompileOptions, CompiledFunc, CompilerWorker};
 use upshift_module::{FuncIndex, ValidatedFunc};
 use upshift_runtime::{CodePtr, LoadedModule, ModuleCode, TierError, TierErrorKind};
 
@@ -44,14 +44,13 @@ pub(crate) fn body(loaded: &LoadedModule, func: FuncIndex) -> Result<ValidatedFu
 /// What the compiler says; `Internal` if it panics.
 pub(crate) fn compile(
     scratch: &mut Scratch,
-    code: &ModuleCode,
+    env: &CompileEnv<'_>,
     body: ValidatedFunc<'_>,
     options: &CompileOptions,
 ) -> Result<Compiled, TierError> {
-    let env = code.compile_env();
     let started = Instant::now();
     let code = guarded(scratch, body.index(), |worker| {
-        worker.compile(body, &env, options)
+        worker.compile(body, env, options)
     })?;
     let time = started.elapsed();
     Ok(Compiled { code, time })
@@ -88,9 +87,27 @@ impl ModuleTiers {
         loaded: &Arc<LoadedModule>,
         func: FuncIndex,
     ) -> Result<Compiled, TierError> {
+        let tiers = self.this.upgrade();
         self.on_pool(loaded, move |scratch, module| {
-            compile(scratch, module.code(), body(module, func)?, &OPTIMIZING)
+            let gone = || TierError::new(TierErrorKind::Internal, "the module is gone");
+            let tiers = tiers.ok_or_else(gone)?;
+            tiers.optimize(scratch, module.code(), body(module, func)?)
         })
+    }
+
+    /// Compiles a function in the optimizing tier, on a thread with stack enough.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub(crate) fn optimize(
+        &self,
+        scratch: &mut Scratch,
+        code: &ModuleCode,
+        body: ValidatedFunc<'_>,
+    ) -> Result<Compiled, TierError> {
+        let profile = self.profile();
+        let env = Self::optimizing_env(code, &profile);
+        compile(scratch, &env, body, &OPTIMIZING)
     }
 
     /// Runs a compile on a pool thread while the caller waits.
@@ -157,7 +174,7 @@ impl ModuleTiers {
 }
 
 /// How optimizing compiles are made.
-pub(crate) const OPTIMIZING: CompileOptions = CompileOptions {
+const OPTIMIZING: CompileOptions = CompileOptions {
     counter_step: None,
     registers: None,
 };

@@ -1,6 +1,6 @@
 //! First code: a function is called, and its entry slot still holds the lazy stub.
 
-use crate::compile::{Compiled, OPTIMIZING, compile};
+use crate::compile::{Compiled, compile};
 use crate::events::EventKind;
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
@@ -105,16 +105,17 @@ impl ModuleTiers {
         match (tier, place) {
             (Tier::Baseline, place) => {
                 let options = self.first_tier_options(body);
+                let env = code.compile_env();
                 match place {
                     Place::Guest(_) => self
                         .shared
-                        .with_baseline(|scratch| compile(scratch, code, body, &options)),
-                    Place::Pool(bench) => compile(&mut bench.baseline, code, body, &options),
-                    Place::Host(_, scratch) => compile(scratch, code, body, &options),
+                        .with_baseline(|scratch| compile(scratch, &env, body, &options)),
+                    Place::Pool(bench) => compile(&mut bench.baseline, &env, body, &options),
+                    Place::Host(_, scratch) => compile(scratch, &env, body, &options),
                 }
             }
             (Tier::Optimizing, Place::Pool(bench)) => {
-                compile(&mut bench.optimizing, code, body, &OPTIMIZING)
+                self.optimize(&mut bench.optimizing, code, body)
             }
             (Tier::Optimizing, Place::Guest(loaded) | Place::Host(loaded, _)) => {
                 self.compile_on_pool(loaded, body.index())

@@ -1,6 +1,6 @@
 //! Tier-up: from a request to installed code, steps 3 to 8 of `docs/tiering.md`.
 
-use crate::compile::{Compiled, OPTIMIZING, body, compile};
+use crate::compile::{Compiled, body};
 use crate::events::{EventKind, SkipReason};
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
@@ -91,8 +91,8 @@ impl ModuleTiers {
         };
         if cell.start() {
             self.emit(func, EventKind::JobStarted { waited });
-            let compiled = body(&loaded, func)
-                .and_then(|body| compile(scratch, loaded.code(), body, &OPTIMIZING));
+            let compiled =
+                body(&loaded, func).and_then(|body| self.optimize(scratch, loaded.code(), body));
             self.finish_job(&loaded, func, compiled);
         }
     }

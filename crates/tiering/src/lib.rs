@@ -19,6 +19,7 @@ mod module_tiers;
 mod osr;
 mod policy;
 mod pool;
+mod profile;
 mod queue;
 mod state;
 mod stats;

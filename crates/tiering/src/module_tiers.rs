@@ -33,8 +33,10 @@ pub struct ModuleTiers {
     /// Per function, the time that it will have spent in baseline code when its counter flips next,
     /// in microseconds; 0 before the first flip. A lost update costs one flip.
     armed_us: Box<[AtomicU32]>,
+    /// Per function, how often its baseline code was entered up to the last flips; saturates.
+    pub(crate) entered: Box<[AtomicU32]>,
     /// Per function, its calls so far; empty unless tier-up is scheduled by calls.
-    calls: Box<[AtomicU32]>,
+    pub(crate) calls: Box<[AtomicU32]>,
     /// Loops that are entered in the middle.
     pub(crate) loops: Mutex<Loops>,
     /// The module, once a function of it was called.
@@ -56,6 +58,7 @@ impl ModuleTiers {
             first_func: env.imported_funcs,
             states: (0..count).map(|_| StateCell::new()).collect(),
             armed_us: zeros(if scheduled { 0 } else { count }),
+            entered: zeros(if scheduled { 0 } else { count }),
             calls: zeros(if scheduled { count } else { 0 }),
             loops: Mutex::default(),
             loaded: OnceLock::new(),
@@ -122,6 +125,11 @@ impl ModuleTiers {
         self.loaded.get_or_init(|| Arc::downgrade(loaded));
     }
 
+    /// The module, if a function of it was called and it is still there.
+    pub(crate) fn loaded(&self) -> Option<Arc<LoadedModule>> {
+        self.loaded.get().and_then(Weak::upgrade)
+    }
+
     /// A counter flipped: what it is set to, and where to go on.
     fn flip(
         &self,
@@ -174,6 +182,7 @@ impl ModuleTiers {
         visit: CounterVisit,
     ) -> CounterReply {
         let (func, site) = (body.index(), visit.site);
+        self.note_entries(func, self.entries_in(body, visit.counter));
         let shape = Shape::of(body);
         let plan = self.plan(shape);
         let Some((state, armed)) = self.counted(func) else {
@@ -259,7 +268,7 @@ impl ModuleTiers {
         }
     }
 
-    fn plan(&self, shape: Shape) -> Plan {
+    pub(crate) fn plan(&self, shape: Shape) -> Plan {
         let options = &self.shared.options;
         options.tuning.budget_plan(shape, options.interruption)
     }
@@ -285,6 +294,7 @@ impl ModuleTiers {
         else {
             return;
         };
+        self.note_entries(func, self.entries_in(body, counter.unsigned_abs()));
         let shape = Shape::of(body);
         let plan = self.plan(shape);
         let armed_us = armed.load(Ordering::Relaxed).max(plan.span_us);

@@ -204,6 +204,8 @@ impl ModuleTiers {
     ) -> Result<(Compiled, LoopState), TierError> {
         let body = body(loaded, func)?;
         let env = loaded.compile_env();
+        let profile = self.profile();
+        let optimizing_env = Self::optimizing_env(loaded.code(), &profile);
         let options = self.first_tier_options(body);
         let started = Instant::now();
         let state = self.shared.with_baseline(|scratch| {
@@ -212,7 +214,7 @@ impl ModuleTiers {
             })
         })?;
         let code = guarded(scratch, func, |worker| {
-            worker.compile_osr(body, &env, &state)
+            worker.compile_osr(body, &optimizing_env, &state)
         })?;
         let time = started.elapsed();
         Ok((Compiled { code, time }, state))

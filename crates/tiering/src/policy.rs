@@ -5,6 +5,7 @@
 //! | which compiler makes a function's first code | [`TieringOptions::first_tier`] |
 //! | what that code counts | [`TieringOptions::counting`] |
 //! | whether a function may leave the baseline tier | [`TieringOptions::may_tier_up`] |
+//! | whether its body may become part of its callers | [`TieringOptions::may_inline`] |
 //!
 //! A [`TierMask`] wins over everything, then [`TieringOptions::tier_up_after`], then the policy.
 
@@ -175,6 +176,12 @@ impl TieringOptions {
             (false, _) if self.interruption => Counting::Poll,
             (false, _) => Counting::Off,
         }
+    }
+
+    /// Whether the function's body may be copied into its callers: not if its code is to be baseline code, nor if
+    /// each of its calls counts.
+    pub(crate) fn may_inline(&self, func: FuncIndex) -> bool {
+        !self.scheduled() && self.forced(func) != Some(Tier::Baseline)
     }
 
     /// Whether the function is queued as soon as it has baseline code.

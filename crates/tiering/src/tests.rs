@@ -15,6 +15,7 @@ use upshift_runtime::{
     TierSink, TypeRegistry, libcall_table,
 };
 
+mod profiles;
 mod scripts;
 mod threads;
 
@@ -101,7 +102,11 @@ impl World {
     /// A flip after so many entries: what the counter is set to, and whether the loop is entered.
     fn flip_after(&self, func: u32, site: u32, entries: u32) -> (i32, bool) {
         let site = SiteIndex(site);
-        let visit = CounterVisit { site, entries };
+        let visit = CounterVisit {
+            site,
+            entries,
+            counter: 1 << 31 | entries,
+        };
         let func = FuncIndex(func);
         let reply = self.tiers.counter_overflow(&self.loaded, func, visit);
         (reply.rearm, reply.entry.is_some())

@@ -191,12 +191,13 @@ impl Tuning {
 }
 
 impl Plan {
-    /// The counter value from which the flip comes after about this time, at most one span.
+    /// The counter value from which the flip comes after about this time, at most one span: a multiple of the step, so that
+    /// the remainder by it stays the number of entries.
     pub(crate) fn rearm(&self, time_us: u32) -> i32 {
         let step = u64::from(self.step.unsigned_abs());
         let share = FLIP * u64::from(time_us.min(self.span_us)) / u64::from(self.span_us);
-        let left = share.max(step).next_multiple_of(ENTRIES);
-        i32::try_from(FLIP.saturating_sub(left)).unwrap_or(i32::MAX)
+        let visits = FLIP.saturating_sub(share.max(step)) / step;
+        i32::try_from(visits * step).unwrap_or(i32::MAX)
     }
 
     /// The time to the flip of a counter with this value, in microseconds.
@@ -288,7 +289,10 @@ mod tests {
                         assert!(flip_after(&plan, 0) >= 2, "{shape:?} {plan:?}");
                         for time in [0, 1, 50, plan.span_us, u32::MAX] {
                             let from = plan.rearm(time);
-                            assert!(from >= 0, "{shape:?} {plan:?} {time}");
+                            assert!(
+                                from >= 0 && from % plan.step == 0,
+                                "{shape:?} {plan:?} {time}"
+                            );
                             let visits = flip_after(&plan, from);
                             assert!(visits >= 1 && visits <= flip_after(&plan, 0));
                         }

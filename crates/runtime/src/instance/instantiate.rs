@@ -77,6 +77,7 @@ impl StoreInner {
         let instance = self.allocate(loaded, Imported::sort(items), number)?;
         let index = number as usize;
         self.modules.insert(loaded.owner().0, Arc::clone(loaded));
+        instance.list_counters();
         self.instances.push(instance);
         self.write_context(index);
         self.init_globals(index)?;

@@ -4,6 +4,7 @@
 //! `VmContext::instance` holds the position of the instance in its store, as a plain number.
 
 mod const_expr;
+pub(crate) mod counters;
 mod error;
 mod imports;
 pub(crate) mod initial;
@@ -22,6 +23,7 @@ use crate::store::handles::{
 };
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use upshift_abi::VmContext;
 use upshift_module::{ExportItem, FuncIndex};
 
@@ -53,21 +55,43 @@ impl Instance {
         self.vmctx.place(offset)
     }
 
-    /// The counter of a defined function.
-    pub(crate) fn counter(&self, defined: u32) -> NonNull<i32> {
-        self.place(self.loaded.layout().counter(defined))
+    /// The counter of a defined function. Other threads may read it.
+    pub(crate) fn counter(&self, defined: u32) -> &AtomicI32 {
+        let place = self.place(self.loaded.layout().counter(defined));
+        // SAFETY: rule VMCTX: counters are only accessed as atomics and by generated code, and live as long as the instance.
+        unsafe { place.as_ref() }
+    }
+
+    /// The first counter, and those behind it; none if the module defines no function.
+    fn first_counter(&self) -> Option<NonNull<AtomicI32>> {
+        let defined = self.loaded.module().env().defined_func_count();
+        let first = self.loaded.layout().counter(0);
+        (defined > 0).then(|| self.place(first))
+    }
+
+    /// Lets other threads read the counters, as long as the instance lives.
+    fn list_counters(&self) {
+        if let Some(first) = self.first_counter() {
+            // SAFETY: rule VMCTX: the layout has one for each defined function, and the instance takes them out when it goes.
+            unsafe { self.loaded.counters().add(first) };
+        }
     }
 
     /// Hands the counts over to whoever schedules compilation.
     pub(crate) fn fold_counters(&self) {
         let defined = self.loaded.module().env().defined_func_count();
-        let mut counters = (0..defined).map(|func| {
-            // SAFETY: rule VMCTX: inside the context's block, and no code runs.
-            unsafe { self.counter(func).read() }
-        });
+        let mut counters = (0..defined).map(|func| self.counter(func).load(Ordering::Relaxed));
         self.loaded
             .sink()
             .instance_dropped(&self.loaded, &mut counters);
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(first) = self.first_counter() {
+            self.loaded.counters().remove(first);
+        }
     }
 }
 

@@ -44,13 +44,16 @@ pub(super) unsafe extern "C" fn counter_overflow(
             let Some(defined) = loaded.module().env().defined_func(func) else {
                 return Ok(0);
             };
-            // Rule VMCTX: inside the context's block; only the running thread writes counters.
+            // Only the running thread writes counters.
             let counter = store.instances[instance].counter(defined);
-            let entries = counter.read().cast_unsigned() & 0xff;
-            let site = SiteIndex(site);
-            let visit = CounterVisit { site, entries };
+            let value = counter.load(Ordering::Relaxed).cast_unsigned();
+            let visit = CounterVisit {
+                site: SiteIndex(site),
+                entries: value & 0xff,
+                counter: value,
+            };
             let reply = loaded.sink().counter_overflow(&loaded, func, visit);
-            counter.write(reply.rearm);
+            counter.store(reply.rearm, Ordering::Relaxed);
             match reply.entry {
                 None => Ok(0),
                 // Rule OSR: the stub passes its frame, and the baseline frame is the one that it has published.

@@ -65,7 +65,12 @@ impl TierSink for StubSink {
         func: FuncIndex,
         visit: CounterVisit,
     ) -> CounterReply {
-        let CounterVisit { site, entries } = visit;
+        let CounterVisit {
+            site,
+            entries,
+            counter,
+        } = visit;
+        assert_eq!(counter & 0xff, entries);
         self.overflows
             .lock()
             .unwrap()
