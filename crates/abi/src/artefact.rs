@@ -89,6 +89,9 @@ pub enum RelocTarget {
     EntrySlot(FuncIndex),
     /// The exit stub of a helper: an address to call.
     Libcall(Libcall),
+    /// The code of a **defined** function of the same module, to be called directly: the code that it keeps. For functions of
+    /// which [`Profile::is_final`](crate::Profile::is_final) said so, and in entry code of the optimizing tier for the function itself.
+    Code(FuncIndex),
 }
 
 /// An instruction that may trap.

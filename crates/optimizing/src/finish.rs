@@ -86,7 +86,7 @@ fn link(clif: &Function, reloc: &FinalizedMachReloc) -> Result<Reloc, CompileErr
         .ok_or_else(|| internal("relocation against an unknown name"))?;
     let expected = match target {
         RelocTarget::EntrySlot(_) => RelocKind::X86GOTPCRel4,
-        RelocTarget::Libcall(_) => RelocKind::X86CallPCRel4,
+        RelocTarget::Libcall(_) | RelocTarget::Code(_) => RelocKind::X86CallPCRel4,
     };
     if reloc.kind != expected {
         return Err(internal("relocation of an unexpected kind"));

@@ -8,7 +8,7 @@
 //! worker.rs     one function: translate, compile, finish; keeps the scratch memory
 //! translate/    operators to CLIF, one file per category
 //! isa.rs        Cranelift's settings
-//! names.rs      what symbols of the CLIF mean: entry slots and helpers
+//! names.rs      what symbols of the CLIF mean: entry slots, code that stays, helpers
 //! traps.rs      trap codes to and from Cranelift's numbers
 //! finish.rs     Cranelift's result to `CompiledFunc`
 //! ```

@@ -8,10 +8,17 @@ use upshift_module::FuncIndex;
 const FUNCS: u32 = 0;
 /// Namespace of helpers: the symbol is the exit stub.
 const LIBCALLS: u32 = 1;
+/// Namespace of functions that are called directly: the symbol is the code that the function keeps.
+const CODES: u32 = 2;
 
 /// Name of a function of the module.
 pub(crate) fn func(index: FuncIndex) -> UserExternalName {
     UserExternalName::new(FUNCS, index.0)
+}
+
+/// Name of the code that a function of the module keeps.
+pub(crate) fn code(index: FuncIndex) -> UserExternalName {
+    UserExternalName::new(CODES, index.0)
 }
 
 /// Name of a helper.
@@ -26,13 +33,14 @@ pub(crate) fn target(name: &UserExternalName) -> Option<RelocTarget> {
         LIBCALLS => Libcall::ALL
             .get(usize::try_from(name.index).ok()?)
             .map(|&libcall| RelocTarget::Libcall(libcall)),
+        CODES => Some(RelocTarget::Code(FuncIndex(name.index))),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{func, libcall, target};
+    use super::{code, func, libcall, target};
     use upshift_abi::{Libcall, RelocTarget};
     use upshift_module::FuncIndex;
 
@@ -44,6 +52,10 @@ mod tests {
         assert_eq!(
             target(&func(FuncIndex(7))),
             Some(RelocTarget::EntrySlot(FuncIndex(7)))
+        );
+        assert_eq!(
+            target(&code(FuncIndex(7))),
+            Some(RelocTarget::Code(FuncIndex(7)))
         );
     }
 }

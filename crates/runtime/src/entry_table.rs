@@ -1,14 +1,15 @@
 //! Entry tables: one code pointer per function, and the only place that holds one.
 //!
 //! All calls, direct ones from baseline code, indirect ones, calls of imports, read the slot. So a function is
-//! swapped by one store, and nothing else is touched.
+//! swapped by one store, and nothing else is touched. Only code that is never swapped again is called without its
+//! slot (`code_space/direct.rs`).
 
 use crate::arch::x64::{LAZY_CHUNK_STUBS, LAZY_STUB_BYTES};
 use crate::code_space::{CodePtr, CodeSpace, PublishedCode};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use upshift_abi::EntrySlot;
+use upshift_abi::{CodeKind, EntrySlot};
 use upshift_module::FuncIndex;
 
 /// The entry slots of a module's defined functions, shared by all its instances.
@@ -61,7 +62,7 @@ impl EntryTable {
     }
 
     /// Address of the lazy stub of a function.
-    fn lazy_stub(&self, defined: u32) -> usize {
+    pub(crate) fn lazy_stub(&self, defined: u32) -> usize {
         let index = (self.first_index + defined) as usize;
         self.lazy_chunks[index / LAZY_CHUNK_STUBS] + index % LAZY_CHUNK_STUBS * LAZY_STUB_BYTES
     }
@@ -75,13 +76,14 @@ impl EntryTable {
     /// Makes new calls of a function run this code: one aligned release store, nothing else.
     ///
     /// # Panics
-    /// If the table has no such function, or the code is another function's.
+    /// If the table has no such function, or the code is another function's, or enters a loop.
     pub fn install(&self, defined: u32, code: &PublishedCode) {
         assert_eq!(
             code.func().0,
             self.first_index + defined,
             "code of another function"
         );
+        assert_eq!(code.kind(), CodeKind::Entry, "code that enters a loop");
         let entry = code.entry().as_ptr().cast_mut();
         self.get(defined).0.store(entry, Ordering::Release);
     }
@@ -134,8 +136,13 @@ impl EntryTable {
 
     /// Address of the slot of a function, none for an import or an index out of bounds.
     pub(crate) fn slot_of(&self, func: FuncIndex) -> Option<usize> {
+        self.defined(func).map(|defined| self.slot(defined).addr())
+    }
+
+    /// Which slot is a function's, none for an import or an index out of bounds.
+    pub(crate) fn defined(&self, func: FuncIndex) -> Option<u32> {
         let defined = func.0.checked_sub(self.first_index)?;
-        (defined < self.count).then(|| self.slot(defined).addr())
+        (defined < self.count).then_some(defined)
     }
 }
 

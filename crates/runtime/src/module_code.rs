@@ -156,7 +156,8 @@ impl ModuleCode {
         self.code_space.publish(code, &self.entries, self.owner)
     }
 
-    /// Takes code over, to free it with the rest.
+    /// Takes code over, to free it with the rest. Entry code of the optimizing tier must not be freed before: direct calls hold its
+    /// address (rule CODE-LIFE).
     pub fn adopt(&self, code: PublishedCode) {
         self.published
             .lock()

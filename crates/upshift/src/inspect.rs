@@ -103,6 +103,7 @@ impl MachineCode {
         let relocs = relocs.map(|reloc| match reloc.target {
             RelocTarget::EntrySlot(func) => Note::EntrySlot(func.0),
             RelocTarget::Libcall(libcall) => Note::Helper(libcall.name()),
+            RelocTarget::Code(func) => Note::Code(func.0),
         });
         traps.chain(calls).chain(relocs).collect()
     }
@@ -118,6 +119,8 @@ pub enum Note {
     Call(u32),
     /// It refers to the entry slot of this function.
     EntrySlot(u32),
+    /// It refers to the code of this function.
+    Code(u32),
     /// It refers to this helper.
     Helper(&'static str),
 }
@@ -128,6 +131,7 @@ impl fmt::Display for Note {
             Self::Trap(offset, code) => write!(f, "wasm {offset:#x}: {code}"),
             Self::Call(offset) => write!(f, "wasm {offset:#x}: call"),
             Self::EntrySlot(func) => write!(f, "slot of function {func}"),
+            Self::Code(func) => write!(f, "code of function {func}"),
             Self::Helper(name) => write!(f, "helper {name}"),
         }
     }

@@ -1,5 +1,6 @@
-//! Calls (spec 4.4.8). Every code pointer is read from an entry slot right before the call, so that an installed body is seen by
-//! the next call of it.
+//! Calls (spec 4.4.8). Code pointers are read from an entry slot right before the call, so that an installed body is seen by
+//! the next call of it. Functions whose code will not be replaced any more are called directly: those that have optimized code, and the function
+//! itself in its own optimized code.
 
 use super::region::{Region, field};
 use super::state::Translator;

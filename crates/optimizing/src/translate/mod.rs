@@ -70,6 +70,7 @@ pub(crate) fn translate(
 
     let mut translator = Translator::new(func, env, builder, scratch);
     translator.vmctx = vmctx;
+    translator.own = entry.is_none().then_some(func.index());
     translator.load_memory0_base();
     match (entry, pointer) {
         (Some(state), Some(buffer)) => translator.enter_loop(state, buffer)?,

@@ -54,6 +54,8 @@ pub(super) struct Translator<'a, 'f> {
     // Inputs.
     pub(super) func: ValidatedFunc<'a>,
     pub(super) env: &'a CompileEnv<'a>,
+    /// The function that this code will be the last code of: none if it enters a loop.
+    pub(super) own: Option<FuncIndex>,
     /// Our own context.
     pub(super) vmctx: Value,
     /// Where results beyond the registers go, if there are any.
@@ -93,6 +95,7 @@ impl<'a, 'f> Translator<'a, 'f> {
         Self {
             func,
             env,
+            own: None,
             vmctx: Value::from_u32(0),
             result_pointer: None,
             memory0_base: None,
@@ -211,13 +214,20 @@ impl<'a, 'f> Translator<'a, 'f> {
     }
 
     /// The symbol of a function of the module. It is not colocated: its address comes from its entry
-    /// slot, loaded anew at each call, so that a swap is seen.
+    /// slot, loaded anew at each call, so that a swap is seen. Unless there will be no swap: then it is the code itself.
     pub(super) fn func_ref(&mut self, func: FuncIndex) -> FuncRef {
         if let Some(&known) = self.scratch.funcs.get(&func) {
             return known;
         }
         let signature = self.signature(self.func.env().funcs[func.0 as usize]);
-        let made = self.import(names::func(func), signature, false);
+        let profile = self.env.profile;
+        let last = self.own == Some(func) || profile.is_some_and(|profile| profile.is_final(func));
+        let name = if last {
+            names::code(func)
+        } else {
+            names::func(func)
+        };
+        let made = self.import(name, signature, last);
         self.scratch.funcs.insert(func, made);
         made
     }

@@ -2,7 +2,7 @@
 //!
 //! `tests/disas/NAME.wat` is compiled function by function and compared with `NAME.disas`;
 //! `UPSHIFT_BLESS=1 cargo test -p upshift-optimizing` rewrites the listings. A first line `;;! words` chooses:
-//! `checked` (memory style), `interruption`, `clif` (show CLIF as well).
+//! `checked` (memory style), `interruption`, `final` (all functions have the code that they keep), `clif` (show CLIF as well).
 
 use crate::support::{Settings, TestModule};
 use std::fmt::Write as _;
@@ -22,6 +22,7 @@ fn check(name: &str) {
     let settings = Settings {
         checked: has("checked"),
         interruption: has("interruption"),
+        all_final: has("final"),
     };
     let module = TestModule::new(&source);
     let mut listing = String::new();
@@ -76,6 +77,7 @@ cases!(
     call,
     control,
     convert,
+    direct,
     float,
     int,
     interruption,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use upshift_abi::{
     CompileEnv, CompileError, CompileOptions, CompiledFunc, Compiler as _, CompilerWorker,
-    CpuFeatures, MemoryStyle, RelocTarget, SignatureLayout, TypeId, VmLayout,
+    CpuFeatures, MemoryStyle, Profile, RelocTarget, SignatureLayout, TypeId, VmLayout,
 };
-use upshift_module::{DecodeOptions, FuncType, Module, ValidatedFunc};
+use upshift_module::{DecodeOptions, FuncIndex, FuncType, Module, ValidatedFunc};
 use upshift_optimizing::OptimizingCompiler;
 
 /// A guard that small constant offsets stay within.
@@ -20,6 +20,30 @@ pub(crate) struct Settings {
     pub(crate) checked: bool,
     /// Loops notice interrupts.
     pub(crate) interruption: bool,
+    /// Every function has the code that it keeps.
+    pub(crate) all_final: bool,
+}
+
+/// The profile of a module whose functions have the code that they keep; nothing else is known.
+#[derive(Debug)]
+struct AllFinal;
+
+impl Profile for AllFinal {
+    fn inlinee(&self, _: FuncIndex) -> Option<ValidatedFunc<'_>> {
+        None
+    }
+
+    fn entries(&self, _: FuncIndex) -> u64 {
+        1
+    }
+
+    fn is_final(&self, _: FuncIndex) -> bool {
+        true
+    }
+
+    fn indirect_target(&self, _: FuncIndex, _: u32) -> Option<FuncIndex> {
+        None
+    }
 }
 
 /// A module with the layouts that the runtime would give it.
@@ -104,7 +128,7 @@ impl TestModule {
                 .with(CpuFeatures::AVX)
                 .with(CpuFeatures::AVX2),
             interruption: settings.interruption,
-            profile: None,
+            profile: settings.all_final.then_some(&AllFinal as &dyn Profile),
         }
     }
 }
@@ -150,6 +174,7 @@ pub(crate) fn print(listing: &mut String, code: &CompiledFunc) {
             match reloc.target {
                 RelocTarget::EntrySlot(func) => write!(listing, " ; slot {}", func.0),
                 RelocTarget::Libcall(libcall) => write!(listing, " ; {}", libcall.name()),
+                RelocTarget::Code(func) => write!(listing, " ; code {}", func.0),
             }
             .expect("a String grows");
         }

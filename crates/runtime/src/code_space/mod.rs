@@ -7,6 +7,7 @@
 //! passed a serialising instruction (one `membarrier` per batch of freed blobs).
 
 mod backing;
+mod direct;
 mod options;
 mod published;
 mod ranges;
@@ -238,6 +239,7 @@ impl CodeSpace {
                 let target = match reloc.target {
                     RelocTarget::EntrySlot(func) => entries.slot_of(func),
                     RelocTarget::Libcall(libcall) => self.stubs.exit(libcall),
+                    RelocTarget::Code(func) => Self::direct_target(code, base, entries, func),
                 };
                 let value = target.and_then(|target| {
                     let distance = i64::try_from(target).ok()? - i64::try_from(base + at).ok()?;

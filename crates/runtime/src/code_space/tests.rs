@@ -6,7 +6,7 @@ use crate::entry_table::EntryTable;
 use crate::error::RuntimeErrorKind;
 use crate::pc_map::{lookup_pc, lookup_return_pc};
 use std::sync::Arc;
-use upshift_abi::{CallSite, CodeKind, CompiledFunc, Libcall, Reloc, RelocTarget, Tier};
+use upshift_abi::{CallSite, CodeKind, CompiledFunc, Libcall, Reloc, RelocTarget, SiteIndex, Tier};
 use upshift_module::{FuncIndex, FuncType, ValType};
 
 fn space(bytes: usize, dual_mapping: bool, quarantine: bool) -> Arc<CodeSpace> {
@@ -213,6 +213,70 @@ fn relocations_reach_slots() {
         next.wrapping_add_signed(field as isize),
         table.slot(9).addr()
     );
+}
+
+/// What a direct call finds: the tier of the callee's code, the callee, who calls, where the call leads. The caller is function 6 too.
+type DirectCall = (Option<Tier>, u32, (Tier, CodeKind), Option<&'static str>);
+
+const DIRECT_CALLS: &[DirectCall] = {
+    use Tier::{Baseline as B, Optimizing as O};
+    const ENTRY: (Tier, CodeKind) = (O, CodeKind::Entry);
+    const LOOP: (Tier, CodeKind) = (O, CodeKind::Osr(SiteIndex(1)));
+    &[
+        (None, 7, ENTRY, Some("stub")),
+        (Some(B), 7, ENTRY, Some("stub")),
+        (Some(O), 7, ENTRY, Some("slot")),
+        (Some(O), 7, LOOP, Some("slot")),
+        (None, 6, ENTRY, Some("itself")),
+        (Some(B), 6, ENTRY, Some("itself")),
+        (Some(B), 6, LOOP, Some("stub")),
+        (Some(O), 6, LOOP, Some("slot")),
+        (None, 6, (B, CodeKind::Entry), Some("stub")),
+        // An import, and a function that is not there.
+        (None, 4, ENTRY, None),
+        (None, 15, ENTRY, None),
+    ]
+};
+
+#[test]
+fn direct_calls_reach_final_code_or_the_lazy_stub() {
+    let space = space(64 << 20, true, false);
+    for &case in DIRECT_CALLS {
+        let (has, callee, (tier, kind), expected) = case;
+        let table = space.entry_table(10, 5).unwrap();
+        if let Some(tier) = has {
+            let code = CompiledFunc {
+                tier,
+                ..code(callee, 32)
+            };
+            table.install(callee - 5, &publish(&space, &table, &code));
+        }
+        let caller = CompiledFunc {
+            tier,
+            kind,
+            relocs: vec![Reloc {
+                offset: 20,
+                target: RelocTarget::Code(FuncIndex(callee)),
+                addend: -4,
+            }],
+            ..code(6, 64)
+        };
+        let caller = space.publish(&caller, &table, CodeOwner(9)).ok();
+        let leads = caller.map(|caller| {
+            let field = i32::from_le_bytes(read(&caller)[20..24].try_into().unwrap());
+            let target = (caller.entry().addr() + 24).wrapping_add_signed(field as isize);
+            let places = [
+                ("itself", caller.entry().addr()),
+                ("stub", table.lazy_stub(callee - 5)),
+                ("slot", table.load(callee - 5).addr()),
+            ];
+            places
+                .iter()
+                .find(|(_, at)| *at == target)
+                .map(|(name, _)| *name)
+        });
+        assert_eq!(leads, expected.map(Some), "{case:?}");
+    }
 }
 
 #[test]
