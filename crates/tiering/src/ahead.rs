@@ -106,10 +106,9 @@ impl ModuleTiers {
             progress: Mutex::default(),
             done: Condvar::new(),
         });
-        let options = &self.shared.options;
         let on_caller = funcs
             .clone()
-            .all(|func| options.first_tier(FuncIndex(func)) == Tier::Baseline);
+            .all(|func| self.first_tier(FuncIndex(func)) == Tier::Baseline);
         self.start_helpers(loaded, &batch, on_caller)?;
         if on_caller {
             self.shared.with_baseline(|scratch| {

@@ -34,9 +34,12 @@ impl Arriving {
 
     /// Gives bodies of the module their first code, on this thread. A thread that is not of the
     /// [front pool](crate::TierManager::front_pool) leaves out those that the optimizing compiler is for, whose need
-    /// of stack nobody bounds.
+    /// of stack nobody bounds. Does nothing in runs that are replayed or recorded, which need the whole module first.
     pub fn compile(&self, bodies: &[ValidatedFunc<'_>]) {
         let shared = &self.tiers.shared;
+        if shared.options.needs_whole_modules() {
+            return;
+        }
         let on_pool = shared.is_front_thread();
         shared.with_bench(|bench| {
             let mut place = Place::Pool(bench);

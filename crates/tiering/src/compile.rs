@@ -138,7 +138,7 @@ impl ModuleTiers {
     pub(crate) fn first_tier_options(&self, body: ValidatedFunc<'_>) -> CompileOptions {
         let options = &self.shared.options;
         let shape = Shape::of(body);
-        let counter_step = match options.counting(body.index()) {
+        let counter_step = match self.counting(body.index()) {
             Counting::Off => None,
             Counting::Poll => Some(options.tuning.poll_plan(shape).step),
             Counting::Budget => Some(options.tuning.budget_plan(shape, options.interruption).step),

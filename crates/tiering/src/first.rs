@@ -66,7 +66,7 @@ impl ModuleTiers {
         place: &mut Place<'_>,
     ) -> Result<(CodePtr, Tier), TierError> {
         let func = body.index();
-        let mut tier = self.shared.options.first_tier(func);
+        let mut tier = self.first_tier(func);
         let mut compiled = self.compile_first_in(code, body, tier, place);
         if tier == Tier::Optimizing
             && let Err(error) = &compiled
@@ -87,7 +87,12 @@ impl ModuleTiers {
             self.install(code, &compiled)
         });
         match installed {
-            Ok(entry) => Ok((entry, tier)),
+            Ok(entry) => {
+                if tier == Tier::Optimizing {
+                    self.record_first(func);
+                }
+                Ok((entry, tier))
+            }
             Err(error) => {
                 self.failed(func, tier, &error);
                 Err(error)

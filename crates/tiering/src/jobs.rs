@@ -5,6 +5,7 @@ use crate::events::{EventKind, SkipReason};
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
 use crate::queue::JobKey;
+use crate::state::StateCell;
 use crate::tuning::{Shape, saturate};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -93,31 +94,42 @@ impl ModuleTiers {
             self.emit(func, EventKind::JobStarted { waited });
             let compiled =
                 body(&loaded, func).and_then(|body| self.optimize(scratch, loaded.code(), body));
-            self.finish_job(&loaded, func, compiled);
+            if compiled.is_ok() && self.only_measures() {
+                self.set_ready(func);
+            } else {
+                self.finish_job(&loaded, func, compiled);
+            }
         }
     }
 
-    /// Compiles a function in the optimizing tier before its caller goes on.
-    pub(crate) fn tier_up_now(&self, loaded: &Arc<LoadedModule>, func: FuncIndex, site: SiteIndex) {
-        let Ok(cell) = self.cell(func) else { return };
-        if cell.start_now() {
-            let (site, priority) = (Some(site), u64::MAX);
-            self.emit(func, EventKind::TierRequested { site, priority });
-            let waited = Duration::ZERO;
-            self.emit(func, EventKind::JobStarted { waited });
-            let compiled = self.compile_on_pool(loaded, func);
-            self.finish_job(loaded, func, compiled);
+    /// Compiles a function in the optimizing tier before its caller goes on; whether it got code.
+    pub(crate) fn tier_up_now(
+        &self,
+        loaded: &Arc<LoadedModule>,
+        func: FuncIndex,
+        site: SiteIndex,
+    ) -> bool {
+        if !self.cell(func).is_ok_and(StateCell::start_now) {
+            return false;
         }
+        let (site, priority) = (Some(site), u64::MAX);
+        self.emit(func, EventKind::TierRequested { site, priority });
+        let waited = Duration::ZERO;
+        self.emit(func, EventKind::JobStarted { waited });
+        let compiled = self.compile_on_pool(loaded, func);
+        self.finish_job(loaded, func, compiled)
     }
 
-    /// The end of a job; the caller owns the state `Compiling`.
-    fn finish_job(
+    /// The end of a job; the caller owns the state `Compiling`. Gives whether code was installed.
+    pub(crate) fn finish_job(
         &self,
         loaded: &LoadedModule,
         func: FuncIndex,
         compiled: Result<Compiled, TierError>,
-    ) {
-        let Ok(cell) = self.cell(func) else { return };
+    ) -> bool {
+        let Ok(cell) = self.cell(func) else {
+            return false;
+        };
         let installed = compiled.and_then(|compiled| {
             let kind = EventKind::JobFinished {
                 code_bytes: compiled.code_bytes(),
@@ -132,6 +144,7 @@ impl ModuleTiers {
                 let tier = Tier::Baseline;
                 self.emit(func, EventKind::CodeRetired { tier });
                 cell.finish();
+                true
             }
             Err(error) => {
                 self.failed(func, Tier::Optimizing, &error);
@@ -144,6 +157,7 @@ impl ModuleTiers {
                         cell.fail()
                     }
                 }
+                false
             }
         }
     }

@@ -21,6 +21,8 @@ mod policy;
 mod pool;
 mod profile;
 mod queue;
+mod schedule;
+mod scheduled;
 mod state;
 mod stats;
 mod tuning;
@@ -35,6 +37,9 @@ pub use events::{Event, EventKind, EventSink, ModuleId, RingBuffer, SkipReason};
 pub use manager::TierManager;
 pub use module_tiers::ModuleTiers;
 pub use policy::{CompileMode, TierMask, TierPolicy, TieringOptions};
+pub use schedule::{
+    ModuleSchedule, Schedule, ScheduleAction, ScheduleError, ScheduleRecorder, ScheduleStep,
+};
 pub use state::FuncState;
 pub use stats::{Stats, TierStats};
 pub use tuning::Tuning;

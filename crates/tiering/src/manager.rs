@@ -6,6 +6,7 @@ use crate::first::Workbench;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::TieringOptions;
 use crate::pool::{Pool, PoolOptions, Scratch};
+use crate::schedule::{Replay, Schedule};
 use crate::stats::Stats;
 use crate::tuning::Calibration;
 use rayon::ThreadPool;
@@ -49,6 +50,7 @@ impl TierManager {
                 pool: Pool::new(background, Arc::clone(&optimizing)),
                 front: OnceLock::new(),
                 spare: Mutex::default(),
+                replay: options.replay.as_deref().cloned().map(Replay::new),
                 code_space_full: AtomicBool::new(false),
                 next_module: AtomicU64::new(0),
                 baseline,
@@ -113,6 +115,8 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) calibration: Calibration,
     pub(crate) pool: Pool,
+    /// The schedule that modules take their parts of.
+    pub(crate) replay: Option<Replay>,
     /// Set when a tier-up found the code space full: requests are refused until a module is
     /// dropped and gives code back.
     pub(crate) code_space_full: AtomicBool,

@@ -6,6 +6,7 @@ use crate::first::Place;
 use crate::manager::Shared;
 use crate::osr::{LoopStep, Loops, Spent};
 use crate::policy::Counting;
+use crate::scheduled::Visits;
 use crate::state::{FuncState, StateCell};
 use crate::tuning::{Plan, Shape};
 use std::fmt;
@@ -35,8 +36,8 @@ pub struct ModuleTiers {
     armed_us: Box<[AtomicU32]>,
     /// Per function, how often its baseline code was entered up to the last flips; saturates.
     pub(crate) entered: Box<[AtomicU32]>,
-    /// Per function, its calls so far; empty unless tier-up is scheduled by calls.
-    pub(crate) calls: Box<[AtomicU32]>,
+    /// What runs know whose visits are counted.
+    pub(crate) visits: Visits,
     /// Loops that are entered in the middle.
     pub(crate) loops: Mutex<Loops>,
     /// The module, once a function of it was called.
@@ -49,17 +50,15 @@ pub struct ModuleTiers {
 impl ModuleTiers {
     pub(crate) fn new(shared: &Arc<Shared>, id: ModuleId, env: &ModuleEnv) -> Arc<Self> {
         let count = env.defined_func_count();
-        let zeros = |count: u32| (0..count).map(|_| AtomicU32::new(0)).collect();
-        let scheduled = shared.options.tier_up_after.is_some();
         Arc::new_cyclic(|this| Self {
             shared: Arc::clone(shared),
             this: this.clone(),
             id,
             first_func: env.imported_funcs,
             states: (0..count).map(|_| StateCell::new()).collect(),
-            armed_us: zeros(if scheduled { 0 } else { count }),
-            entered: zeros(if scheduled { 0 } else { count }),
-            calls: zeros(if scheduled { count } else { 0 }),
+            armed_us: (0..count).map(|_| AtomicU32::new(0)).collect(),
+            entered: (0..count).map(|_| AtomicU32::new(0)).collect(),
+            visits: Visits::new(&shared.options, count),
             loops: Mutex::default(),
             loaded: OnceLock::new(),
             waiting: Mutex::new(()),
@@ -137,15 +136,12 @@ impl ModuleTiers {
         func: FuncIndex,
         visit: CounterVisit,
     ) -> CounterReply {
-        match self.shared.options.counting(func) {
+        match self.counting(func) {
             Counting::Off | Counting::Poll => reply(0),
-            Counting::EverySite => {
-                self.scheduled(loaded, func, visit.site);
-                CounterReply {
-                    entry: self.scheduled_entry(loaded, func, visit.site),
-                    ..reply(0)
-                }
-            }
+            Counting::EverySite => CounterReply {
+                entry: self.every_site(loaded, func, visit.site),
+                ..reply(0)
+            },
             Counting::Budget => match loaded.module().func(func) {
                 Some(body) => self.spend(loaded, body, visit),
                 None => reply(0),
@@ -153,29 +149,9 @@ impl ModuleTiers {
         }
     }
 
-    /// Counts calls, and tiers up at the one that the options name.
-    fn scheduled(&self, loaded: &Arc<LoadedModule>, func: FuncIndex, site: SiteIndex) {
-        if site != SiteIndex::ENTRY {
-            return;
-        }
-        let Some(calls) = self
-            .defined(func)
-            .ok()
-            .and_then(|defined| self.calls.get(defined as usize))
-        else {
-            return;
-        };
-        let call = calls.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        if Some(call) == self.shared.options.tier_up_after {
-            let started = Instant::now();
-            self.tier_up_now(loaded, func, site);
-            self.shared.events.counters.guest_waited(started.elapsed());
-        }
-    }
-
     /// Steps 2 to 4: adds up the time, asks for the optimizing tier when the budget is used up, and
     /// arms the counter for the next flip.
-    fn spend(
+    pub(crate) fn spend(
         &self,
         loaded: &Arc<LoadedModule>,
         body: ValidatedFunc<'_>,
@@ -287,7 +263,7 @@ impl ModuleTiers {
 
     /// Folds the counter of an instance that goes away into the module's time.
     fn fold(&self, loaded: &LoadedModule, func: FuncIndex, counter: i32) {
-        if self.shared.options.counting(func) != Counting::Budget {
+        if self.counting(func) != Counting::Budget {
             return;
         }
         let (Some(body), Some((state, armed))) = (loaded.module().func(func), self.counted(func))

@@ -48,8 +48,6 @@ pub(crate) struct Loops {
     slots: HashMap<(FuncIndex, SiteIndex), Slot>,
     /// Per function: number of its loops here, and whether one of them is in flight.
     funcs: HashMap<FuncIndex, (usize, bool)>,
-    /// Visits of loop headers, if on-stack replacement is scheduled by them.
-    visits: HashMap<(FuncIndex, SiteIndex), u32>,
 }
 
 impl Loops {
@@ -75,13 +73,6 @@ impl Loops {
                 self.slots.remove(&key);
             }
         }
-    }
-
-    /// Counts a visit of a loop's header.
-    fn visit(&mut self, key: (FuncIndex, SiteIndex)) -> u32 {
-        let visits = self.visits.entry(key).or_default();
-        *visits = visits.saturating_add(1);
-        *visits
     }
 
     fn in_flight(&self, func: FuncIndex) -> bool {
@@ -120,6 +111,10 @@ impl ModuleTiers {
             return LoopStep::None;
         }
         let key = (func, visit.site);
+        if let Some(entry) = self.ready_loop(spent.loaded, key) {
+            let again = false;
+            return LoopStep::Enter { entry, again };
+        }
         if let Some(step) = self.known_step(key) {
             return step;
         }
@@ -137,7 +132,7 @@ impl ModuleTiers {
     }
 
     /// What follows from what is known of the loop, if anything is.
-    fn known_step(&self, key: (FuncIndex, SiteIndex)) -> Option<LoopStep> {
+    pub(crate) fn known_step(&self, key: (FuncIndex, SiteIndex)) -> Option<LoopStep> {
         let step = match self.loops().slots.get_mut(&key)? {
             Slot::InFlight => LoopStep::InFlight,
             Slot::Refused => LoopStep::None,
@@ -188,7 +183,12 @@ impl ModuleTiers {
     ) {
         if let Some(loaded) = loaded.upgrade() {
             let compiled = self.compile_loop(scratch, &loaded, key);
-            self.finish_loop(&loaded, key, compiled);
+            if compiled.is_ok() && self.only_measures() {
+                self.loops().end(key, None);
+                self.set_loop_ready(key);
+            } else {
+                self.finish_loop(&loaded, key, compiled);
+            }
         }
     }
 
@@ -196,7 +196,7 @@ impl ModuleTiers {
     ///
     /// # Errors
     /// What the compilers say.
-    fn compile_loop(
+    pub(crate) fn compile_loop(
         &self,
         scratch: &mut Scratch,
         loaded: &LoadedModule,
@@ -221,7 +221,7 @@ impl ModuleTiers {
     }
 
     /// The end of a loop's compile; the caller has begun it.
-    fn finish_loop(
+    pub(crate) fn finish_loop(
         &self,
         loaded: &LoadedModule,
         key: (FuncIndex, SiteIndex),
@@ -260,38 +260,14 @@ impl ModuleTiers {
         }
     }
 
-    /// Counts a visit of a loop, and gives code to enter it with from the visit on that the options name.
-    pub(crate) fn scheduled_entry(
-        &self,
-        loaded: &Arc<LoadedModule>,
-        func: FuncIndex,
-        site: SiteIndex,
-    ) -> Option<Arc<LoopEntry>> {
-        let from = self.shared.options.osr_after?;
-        if site == SiteIndex::ENTRY {
-            return None;
-        }
-        let key = (func, site);
-        if self.loops().visit(key) < from {
-            return None;
-        }
-        if self.loops().begin(key, usize::MAX) {
-            let started = Instant::now();
-            let priority = u64::MAX;
-            self.emit(func, EventKind::OsrRequested { site, priority });
-            let compiled = match self.this.upgrade() {
-                Some(tiers) => self.on_pool(loaded, move |scratch, loaded| {
-                    tiers.compile_loop(scratch, loaded, key)
-                }),
-                None => return None,
-            };
-            self.finish_loop(loaded, key, compiled);
-            self.shared.events.counters.guest_waited(started.elapsed());
-        }
-        match self.known_step(key)? {
-            LoopStep::Enter { entry, .. } => Some(entry),
-            LoopStep::InFlight | LoopStep::None => None,
-        }
+    /// Starts a compile of a loop that a schedule wants, whatever else the function has.
+    pub(crate) fn begin_loop(&self, key: (FuncIndex, SiteIndex)) -> bool {
+        self.loops().begin(key, usize::MAX)
+    }
+
+    /// Whether the loop has code, will have it, or was refused.
+    pub(crate) fn knows_loop(&self, key: (FuncIndex, SiteIndex)) -> bool {
+        self.loops().slots.contains_key(&key)
     }
 
     fn loops(&self) -> MutexGuard<'_, Loops> {

@@ -7,15 +7,17 @@
 //! | whether a function may leave the baseline tier | [`TieringOptions::may_tier_up`] |
 //! | whether its body may become part of its callers | [`TieringOptions::may_inline`] |
 //!
-//! A [`TierMask`] wins over everything, then [`TieringOptions::tier_up_after`], then the policy.
+//! A replayed schedule wins over everything (`scheduled.rs` asks it first), then a [`TierMask`], then
+//! [`TieringOptions::tier_up_after`], then the policy.
 
 use crate::events::EventSink;
+use crate::schedule::{Due, Schedule, ScheduleRecorder};
 use crate::tuning::Tuning;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use upshift_abi::Tier;
+use upshift_abi::{SiteIndex, Tier};
 use upshift_module::FuncIndex;
 
 /// Which tier a function runs in, and when it changes.
@@ -89,6 +91,10 @@ pub struct TieringOptions {
     pub osr_after: Option<u32>,
     /// Forces single functions into a tier.
     pub mask: Option<TierMask>,
+    /// Writes down at which visits functions get optimized code. Every site enters the slow path then.
+    pub recorder: Option<ScheduleRecorder>,
+    /// Functions get optimized code at these visits, and only at these: policy, mask, counters and queue have no say then.
+    pub replay: Option<Arc<Schedule>>,
     /// Whether loops of baseline code must come by the slow path every few milliseconds, so that
     /// an interrupt is seen.
     pub interruption: bool,
@@ -109,6 +115,8 @@ impl Default for TieringOptions {
             tier_up_after: None,
             osr_after: None,
             mask: None,
+            recorder: None,
+            replay: None,
             interruption: false,
             baseline_registers: None,
             tuning: Tuning::default(),
@@ -126,6 +134,8 @@ impl fmt::Debug for TieringOptions {
             .field("tier_up_after", &self.tier_up_after)
             .field("osr_after", &self.osr_after)
             .field("mask", &self.mask)
+            .field("recorder", &self.recorder.is_some())
+            .field("replay", &self.replay.is_some())
             .field("interruption", &self.interruption)
             .field("tuning", &self.tuning)
             .finish_non_exhaustive()
@@ -170,18 +180,26 @@ impl TieringOptions {
 
     /// What the function's baseline code counts.
     pub(crate) fn counting(&self, func: FuncIndex) -> Counting {
-        match (self.may_tier_up(func), self.scheduled()) {
+        match (self.may_tier_up(func), self.every_site()) {
             (true, true) => Counting::EverySite,
             (true, false) => Counting::Budget,
-            (false, _) if self.interruption => Counting::Poll,
-            (false, _) => Counting::Off,
+            (false, _) => self.uncounted(),
+        }
+    }
+
+    /// What baseline code counts that nobody will replace.
+    pub(crate) fn uncounted(&self) -> Counting {
+        if self.interruption {
+            Counting::Poll
+        } else {
+            Counting::Off
         }
     }
 
     /// Whether the function's body may be copied into its callers: not if its code is to be baseline code, nor if
     /// each of its calls counts.
     pub(crate) fn may_inline(&self, func: FuncIndex) -> bool {
-        !self.scheduled() && self.forced(func) != Some(Tier::Baseline)
+        !self.every_site() && self.forced(func) != Some(Tier::Baseline)
     }
 
     /// Whether the function is queued as soon as it has baseline code.
@@ -189,9 +207,33 @@ impl TieringOptions {
         self.policy == TierPolicy::Eager && !self.scheduled() && self.may_tier_up(func)
     }
 
-    /// Whether calls and visits of loops decide alone.
+    /// Whether counts of visits decide alone.
     fn scheduled(&self) -> bool {
-        self.tier_up_after.is_some() || self.osr_after.is_some()
+        self.tier_up_after.is_some() || self.osr_after.is_some() || self.replay.is_some()
+    }
+
+    /// Whether visits are counted.
+    pub(crate) fn every_site(&self) -> bool {
+        self.scheduled() || self.recorder.is_some()
+    }
+
+    /// Whether nothing of a module can be compiled before all of it is there.
+    pub(crate) fn needs_whole_modules(&self) -> bool {
+        self.recorder.is_some() || self.replay.is_some()
+    }
+
+    /// Whether what a policy decides is recorded.
+    pub(crate) fn records_policy(&self) -> bool {
+        self.recorder.is_some() && !self.scheduled()
+    }
+
+    /// What the forced modes want at a visit of a site.
+    pub(crate) fn due(&self, site: SiteIndex, count: u64) -> Due {
+        let entry = site == SiteIndex::ENTRY;
+        Due {
+            install: entry && self.tier_up_after.map(u64::from) == Some(count),
+            enter: !entry && self.osr_after.is_some_and(|from| count >= u64::from(from)),
+        }
     }
 
     /// Number of workers of the background pool: one thread is left to the guest.

@@ -103,12 +103,7 @@ impl Profile for ModuleProfile<'_> {
                 let sum = sum.map_or(0, |sum| sum.load(Ordering::Relaxed));
                 self.running(func).saturating_add(sum.into())
             }
-            Counting::EverySite => {
-                let calls = self.tiers.calls.get(defined as usize);
-                calls
-                    .map_or(0, |calls| calls.load(Ordering::Relaxed))
-                    .into()
-            }
+            Counting::EverySite => self.tiers.visits.calls(defined),
             Counting::Off | Counting::Poll => 0,
         };
         // Where nobody counts, or has counted yet, code tells that there was a call, or will be.

@@ -5,7 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use upshift_abi::Tier;
 use upshift_module::FuncIndex;
-use upshift_tiering::{CompileMode, EventSink, TierMask, TierPolicy, TieringOptions, Tuning};
+use upshift_tiering::{
+    CompileMode, EventSink, Schedule, ScheduleRecorder, TierMask, TierPolicy, TieringOptions,
+    Tuning,
+};
 
 /// Stack that guests may use by default, in bytes.
 const MAX_WASM_STACK: usize = 1 << 20;
@@ -127,6 +130,45 @@ impl Config {
     /// stores, whatever that costs; coming to the loop is its first visit. Needs a policy that tiers up. Default: none.
     pub fn osr_after(&mut self, visits: impl Into<Option<u32>>) -> &mut Self {
         self.tiering.osr_after = visits.into();
+        self
+    }
+
+    /// Has `recorder` write down at which visits of which sites functions get optimized code: a [`Schedule`] that
+    /// [`Self::replay_tiering`] follows. Baseline code enters the engine at every site then, which makes it much slower.
+    /// Default: no recorder.
+    ///
+    /// ```
+    /// use upshift::{Config, Engine, Instance, Module, Schedule, ScheduleRecorder, Store};
+    ///
+    /// # fn main() -> upshift::Result<()> {
+    /// let run = |config: &Config| -> upshift::Result<()> {
+    ///     let engine = Engine::new(config)?;
+    ///     let module = Module::new(&engine, r#"(module (func (export "f")))"#)?;
+    ///     let mut store = Store::new(&engine, ());
+    ///     let f = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "f")?;
+    ///     (0..5).try_for_each(|_| f.call(&mut store, ()))
+    /// };
+    /// let recorder = ScheduleRecorder::new();
+    /// run(Config::new().tier_up_after(3).record_tiering(&recorder))?;
+    /// let schedule = recorder.schedule();
+    /// assert!(schedule.to_string().contains(r#"{"func":0,"site":0,"count":3,"do":"install"}"#));
+    ///
+    /// let replayed = ScheduleRecorder::new();
+    /// run(Config::new().replay_tiering(schedule.clone()).record_tiering(&replayed))?;
+    /// assert_eq!(replayed.schedule(), schedule);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn record_tiering(&mut self, recorder: &ScheduleRecorder) -> &mut Self {
+        self.tiering.recorder = Some(recorder.clone());
+        self
+    }
+
+    /// Gives functions optimized code at the visits that the schedule names, and only there, compiled while the guest waits. It
+    /// wins over policy, mask, [`Self::tier_up_after`] and [`Self::osr_after`]. Loading a module that is not in the schedule is
+    /// an error of kind [`ErrorKind::Type`](crate::ErrorKind::Type). Default: no schedule.
+    pub fn replay_tiering(&mut self, schedule: Schedule) -> &mut Self {
+        self.tiering.replay = Some(Arc::new(schedule));
         self
     }
 

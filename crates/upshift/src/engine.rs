@@ -167,6 +167,9 @@ impl Engine {
                 (self.0.tiers.module(&module), code)
             }
         };
+        tiers
+            .bind(&module)
+            .map_err(|error| Error::with_kind(ErrorKind::Type, error.to_string()))?;
         let sink = Arc::<upshift_tiering::ModuleTiers>::clone(&tiers);
         let loaded = LoadedModule::with_code(Arc::new(module), code, sink);
         let loaded = loaded.map_err(Error::from_runtime)?;

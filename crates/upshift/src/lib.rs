@@ -97,11 +97,12 @@ pub use types::{
     ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability,
     RefType, TableType, ValType,
 };
-pub use upshift_abi::Tier;
+pub use upshift_abi::{SiteIndex, Tier};
 pub use upshift_module::FuncIndex;
 pub use upshift_runtime::TierErrorKind;
 pub use upshift_tiering::{
-    CompileMode, Event, EventKind, EventSink, ModuleId, RingBuffer, SkipReason, TierPolicy,
+    CompileMode, Event, EventKind, EventSink, ModuleId, ModuleSchedule, RingBuffer, Schedule,
+    ScheduleAction, ScheduleError, ScheduleRecorder, ScheduleStep, SkipReason, TierPolicy,
     TierStats, Tuning,
 };
 pub use value::{Ref, Val};

@@ -23,6 +23,8 @@ mod processes;
 #[cfg(test)]
 mod reentry;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod stores;
 #[cfg(test)]
 mod streams;
