@@ -36,6 +36,7 @@ impl Arriving {
     /// [front pool](crate::TierManager::front_pool) leaves out those that the optimizing compiler is for, whose need
     /// of stack nobody bounds. Does nothing in runs that are replayed or recorded, which need the whole module first.
     pub fn compile(&self, bodies: &[ValidatedFunc<'_>]) {
+        bodies.iter().for_each(|body| self.tiers.validated(*body));
         let shared = &self.tiers.shared;
         if shared.options.needs_whole_modules() {
             return;

@@ -35,6 +35,11 @@ pub struct Event {
 /// What happened. The numbers are the steps of `docs/tiering.md`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventKind {
+    /// The module is being loaded, and the function's body is valid.
+    FunctionValidated {
+        /// Size of the body in the module.
+        body_bytes: u32,
+    },
     /// Step 1: the function's first code was made, by whichever compiler the policy names.
     FirstCompiled {
         /// By which compiler.
@@ -84,6 +89,15 @@ pub enum EventKind {
     CodeRetired {
         /// Of which compiler.
         tier: Tier,
+        /// Size of the code.
+        code_bytes: u32,
+    },
+    /// Retired code was given back: nobody runs it any more.
+    CodeFreed {
+        /// Of which compiler.
+        tier: Tier,
+        /// Size of the code.
+        code_bytes: u32,
     },
     /// A running loop is to be entered in the middle.
     OsrRequested {
@@ -91,6 +105,13 @@ pub enum EventKind {
         site: SiteIndex,
         /// Its rank in the queue, greater is sooner.
         priority: u64,
+    },
+    /// A worker took the job.
+    OsrStarted {
+        /// The loop.
+        site: SiteIndex,
+        /// Time in the queue.
+        waited: Duration,
     },
     /// Code for that was compiled.
     OsrCompiled {
@@ -204,6 +225,11 @@ impl Events {
         }
     }
 
+    /// Whether somebody wants to be told.
+    pub(crate) fn watched(&self) -> bool {
+        self.sink.is_some()
+    }
+
     pub(crate) fn emit(&self, module: ModuleId, func: FuncIndex, kind: EventKind) {
         self.counters.record(&kind);
         if let Some(sink) = &self.sink {
@@ -231,6 +257,7 @@ impl fmt::Display for EventKind {
     /// Shape: `installed optimizing`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::FunctionValidated { body_bytes } => write!(f, "validated {body_bytes} bytes"),
             Self::FirstCompiled {
                 tier, code_bytes, ..
             } => write!(f, "first-compiled {} {code_bytes} bytes", tier.name()),
@@ -245,10 +272,16 @@ impl fmt::Display for EventKind {
                 write!(f, "published {} {code_bytes} bytes", tier.name())
             }
             Self::Installed { tier } => write!(f, "installed {}", tier.name()),
-            Self::CodeRetired { tier } => write!(f, "retired {}", tier.name()),
+            Self::CodeRetired { tier, code_bytes } => {
+                write!(f, "retired {} {code_bytes} bytes", tier.name())
+            }
+            Self::CodeFreed { tier, code_bytes } => {
+                write!(f, "freed {} {code_bytes} bytes", tier.name())
+            }
             Self::OsrRequested { site, priority } => {
                 write!(f, "osr-requested at site {} priority {priority}", site.0)
             }
+            Self::OsrStarted { site, .. } => write!(f, "osr-started at site {}", site.0),
             Self::OsrCompiled {
                 site, code_bytes, ..
             } => write!(f, "osr-compiled at site {} {code_bytes} bytes", site.0),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use upshift_abi::{SiteIndex, Tier};
 use upshift_module::FuncIndex;
-use upshift_runtime::{LoadedModule, TierError, TierErrorKind};
+use upshift_runtime::{LoadedModule, TierError, TierErrorKind, lookup_pc};
 
 impl ModuleTiers {
     /// Queues a function for the optimizing tier, unless it is on its way already.
@@ -137,12 +137,14 @@ impl ModuleTiers {
             };
             self.emit(func, kind);
             self.calibrate(loaded, func, compiled.time);
-            self.install(loaded.code(), &compiled)
+            let code_bytes = self.installed_bytes(loaded, func);
+            self.install(loaded.code(), &compiled)?;
+            Ok(code_bytes)
         });
         match installed {
-            Ok(_) => {
+            Ok(code_bytes) => {
                 let tier = Tier::Baseline;
-                self.emit(func, EventKind::CodeRetired { tier });
+                self.emit(func, EventKind::CodeRetired { tier, code_bytes });
                 cell.finish();
                 true
             }
@@ -160,6 +162,15 @@ impl ModuleTiers {
                 false
             }
         }
+    }
+
+    /// Size of the code that calls reach now.
+    fn installed_bytes(&self, loaded: &LoadedModule, func: FuncIndex) -> u32 {
+        let entry = self
+            .defined(func)
+            .map(|defined| loaded.entries().load(defined));
+        let location = entry.ok().and_then(|entry| lookup_pc(entry.addr()));
+        location.map_or(0, |code| code.code_bytes)
     }
 
     fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {

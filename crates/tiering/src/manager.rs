@@ -6,7 +6,7 @@ use crate::first::Workbench;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::TieringOptions;
 use crate::pool::{Pool, PoolOptions, Scratch};
-use crate::schedule::{Replay, Schedule};
+use crate::schedule::Replay;
 use crate::stats::Stats;
 use crate::tuning::Calibration;
 use rayon::ThreadPool;
@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use upshift_abi::{Compiler, CompilerWorker, Tier};
-use upshift_module::{Module, ModuleEnv};
+use upshift_module::{FuncIndex, Module, ModuleEnv};
 use upshift_runtime::ModuleCode;
 
 /// The tier-up manager of an engine.
@@ -71,6 +71,12 @@ impl TierManager {
     pub fn module(&self, module: &Module) -> Arc<ModuleTiers> {
         let tiers = self.new_module(module.env());
         tiers.count();
+        if self.shared.events.watched() {
+            let bodies = tiers
+                .funcs()
+                .filter_map(|func| module.func(FuncIndex(func)));
+            bodies.for_each(|body| tiers.validated(body));
+        }
         tiers
     }
 

@@ -114,6 +114,14 @@ impl ModuleTiers {
         self.shared.events.emit(self.id, func, kind);
     }
 
+    /// Tells of a valid body, if somebody wants to know.
+    pub(crate) fn validated(&self, body: ValidatedFunc<'_>) {
+        if self.shared.events.watched() {
+            let body_bytes = body.body_bytes();
+            self.emit(body.index(), EventKind::FunctionValidated { body_bytes });
+        }
+    }
+
     pub(crate) fn failed(&self, func: FuncIndex, tier: Tier, error: &TierError) {
         let kind = error.kind();
         self.emit(func, EventKind::Failed { tier, kind });

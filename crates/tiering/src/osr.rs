@@ -21,7 +21,7 @@ use crate::tuning::Shape;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use upshift_abi::{LoopState, SiteIndex, Tier};
 use upshift_module::FuncIndex;
 use upshift_runtime::{CounterVisit, LoadedModule, LoopEntry, TierError, TierErrorKind};
@@ -156,9 +156,9 @@ impl ModuleTiers {
         let priority = PRIORITY + tuning.priority(spent.shape, spent.total_us);
         self.emit(func, EventKind::OsrRequested { site, priority });
         let (tiers, loaded) = (self.this.clone(), Arc::downgrade(spent.loaded));
-        let task = Box::new(move |scratch: &mut Scratch, _| {
+        let task = Box::new(move |scratch: &mut Scratch, waited| {
             if let Some(tiers) = tiers.upgrade() {
-                tiers.run_loop_job(&loaded, key, scratch);
+                tiers.run_loop_job(&loaded, key, scratch, waited);
             }
         });
         let cost_us = tuning.compile_us(spent.shape);
@@ -180,8 +180,16 @@ impl ModuleTiers {
         loaded: &Weak<LoadedModule>,
         key: (FuncIndex, SiteIndex),
         scratch: &mut Scratch,
+        waited: Duration,
     ) {
         if let Some(loaded) = loaded.upgrade() {
+            self.emit(
+                key.0,
+                EventKind::OsrStarted {
+                    site: key.1,
+                    waited,
+                },
+            );
             let compiled = self.compile_loop(scratch, &loaded, key);
             if compiled.is_ok() && self.only_measures() {
                 self.loops().end(key, None);

@@ -25,7 +25,7 @@ use crate::tuning::Shape;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use upshift_abi::{SiteIndex, Tier};
 use upshift_module::{FuncIndex, Module};
 use upshift_runtime::{CounterVisit, LoadedModule, LoopEntry};
@@ -216,6 +216,8 @@ impl ModuleTiers {
         let turn = lock(&self.visits.turn);
         if self.begin_loop(key) {
             let started = Instant::now();
+            let (site, waited) = (key.1, Duration::ZERO);
+            self.emit(key.0, EventKind::OsrStarted { site, waited });
             let tiers = self.this.upgrade()?;
             let compiled = self.on_pool(loaded, move |scratch, loaded| {
                 tiers.compile_loop(scratch, loaded, key)

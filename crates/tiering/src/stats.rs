@@ -39,12 +39,22 @@ pub struct Stats {
     pub jobs: u64,
     /// Requests and jobs that were dropped.
     pub skipped: u64,
-    /// Loops for which there is code that enters them in the middle.
+    /// Loops for which there is code that enters them in the middle. The optimizing compiler's numbers have them in.
     pub osr_loops: u64,
+    /// Their code, in bytes.
+    pub osr_code_bytes: u64,
+    /// The time that their compiles took.
+    pub osr_compile_time: Duration,
+    /// Loops for which there will be no code.
+    pub osr_refused: u64,
     /// Activations that left baseline code in the middle of a loop.
     pub osr_entries: u64,
     /// Functions whose baseline code was replaced.
     pub retired: u64,
+    /// That code, in bytes.
+    pub retired_bytes: u64,
+    /// The part of it that was given back while its module was in use, in bytes.
+    pub freed_bytes: u64,
     /// Time in the queue, added over all jobs that workers took.
     pub queue_wait: Duration,
     /// Jobs in the queue now.
@@ -100,8 +110,13 @@ pub(crate) struct Counters {
     jobs: AtomicU64,
     skipped: AtomicU64,
     osr_loops: AtomicU64,
+    osr_code_bytes: AtomicU64,
+    osr_compile_ns: AtomicU64,
+    osr_refused: AtomicU64,
     osr_entries: AtomicU64,
     retired: AtomicU64,
+    retired_bytes: AtomicU64,
+    freed_bytes: AtomicU64,
     queue_wait_ns: AtomicU64,
 }
 
@@ -109,10 +124,11 @@ impl Counters {
     /// Takes an event into account.
     pub(crate) fn record(&self, kind: &EventKind) {
         match *kind {
+            EventKind::FunctionValidated { .. } => {}
             EventKind::FirstCompiled { tier, compile, .. } => self.tier(tier).compiled(compile),
             EventKind::TierRequested { .. } => add(&self.requests, 1),
             EventKind::PriorityRaised { .. } => add(&self.raises, 1),
-            EventKind::JobStarted { waited } => {
+            EventKind::JobStarted { waited } | EventKind::OsrStarted { waited, .. } => {
                 add(&self.jobs, 1);
                 add(&self.queue_wait_ns, nanos(waited));
             }
@@ -121,14 +137,29 @@ impl Counters {
                 add(&self.tier(tier).code_bytes, u64::from(code_bytes));
             }
             EventKind::Installed { tier } => add(&self.tier(tier).installs, 1),
-            EventKind::CodeRetired { .. } => add(&self.retired, 1),
+            EventKind::CodeRetired { code_bytes, .. } => {
+                add(&self.retired, 1);
+                add(&self.retired_bytes, u64::from(code_bytes));
+            }
+            EventKind::CodeFreed { code_bytes, .. } => {
+                add(&self.freed_bytes, u64::from(code_bytes));
+            }
             EventKind::OsrRequested { .. } => add(&self.requests, 1),
-            EventKind::OsrCompiled { compile, .. } => {
+            EventKind::OsrCompiled {
+                compile,
+                code_bytes,
+                ..
+            } => {
                 add(&self.osr_loops, 1);
+                add(&self.osr_code_bytes, u64::from(code_bytes));
+                add(&self.osr_compile_ns, nanos(compile));
                 self.optimizing.compiled(compile);
             }
             EventKind::OsrEntered { .. } => add(&self.osr_entries, 1),
-            EventKind::OsrRefused { .. } => add(&self.optimizing.failures, 1),
+            EventKind::OsrRefused { .. } => {
+                add(&self.osr_refused, 1);
+                add(&self.optimizing.failures, 1);
+            }
             EventKind::JobSkipped { .. } => add(&self.skipped, 1),
             EventKind::Failed { tier, .. } => add(&self.tier(tier).failures, 1),
         }
@@ -156,8 +187,13 @@ impl Counters {
             jobs: get(&self.jobs),
             skipped: get(&self.skipped),
             osr_loops: get(&self.osr_loops),
+            osr_code_bytes: get(&self.osr_code_bytes),
+            osr_compile_time: Duration::from_nanos(get(&self.osr_compile_ns)),
+            osr_refused: get(&self.osr_refused),
             osr_entries: get(&self.osr_entries),
             retired: get(&self.retired),
+            retired_bytes: get(&self.retired_bytes),
+            freed_bytes: get(&self.freed_bytes),
             queue_wait: Duration::from_nanos(get(&self.queue_wait_ns)),
             queue_len,
         }

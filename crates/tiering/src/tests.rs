@@ -119,7 +119,10 @@ impl World {
     /// The events of a function since the last look, in short.
     fn events(&self, func: u32) -> String {
         let events = self.ring.events();
-        let of_func = events.iter().filter(|event| event.func.0 == func);
+        let told = |kind: &EventKind| !matches!(kind, EventKind::FunctionValidated { .. });
+        let of_func = events
+            .iter()
+            .filter(|event| event.func.0 == func && told(&event.kind));
         of_func
             .map(|event| short(&event.kind))
             .collect::<Vec<_>>()
@@ -131,6 +134,7 @@ impl World {
 fn short(kind: &EventKind) -> String {
     let letter = |tier: Tier| tier.name().chars().next().unwrap();
     match *kind {
+        EventKind::FunctionValidated { body_bytes } => format!("valid:{body_bytes}"),
         EventKind::FirstCompiled { tier, .. } => format!("first:{}", letter(tier)),
         EventKind::TierRequested { site: None, .. } => "request:policy".into(),
         EventKind::TierRequested {
@@ -141,8 +145,10 @@ fn short(kind: &EventKind) -> String {
         EventKind::JobFinished { .. } => "finish".into(),
         EventKind::Published { tier, .. } => format!("publish:{}", letter(tier)),
         EventKind::Installed { tier } => format!("install:{}", letter(tier)),
-        EventKind::CodeRetired { tier } => format!("retire:{}", letter(tier)),
+        EventKind::CodeRetired { tier, .. } => format!("retire:{}", letter(tier)),
+        EventKind::CodeFreed { tier, .. } => format!("free:{}", letter(tier)),
         EventKind::OsrRequested { site, .. } => format!("osr-request:{}", site.0),
+        EventKind::OsrStarted { site, .. } => format!("osr-start:{}", site.0),
         EventKind::OsrCompiled { site, .. } => format!("osr-compiled:{}", site.0),
         EventKind::OsrEntered { site } => format!("osr-enter:{}", site.0),
         EventKind::OsrRefused { site, kind } => format!("osr-refuse:{}:{kind:?}", site.0),

@@ -40,12 +40,27 @@ pub struct Stats {
     pub requested: u64,
     /// Requests and jobs that were dropped.
     pub skipped: u64,
-    /// Loops for which there is optimized code that enters them in the middle.
+    /// Times that a queued function moved forward.
+    pub raised: u64,
+    /// Jobs that workers took.
+    pub jobs: u64,
+    /// Loops for which there is optimized code that enters them in the middle; they count as functions of the
+    /// optimizing compiler as well.
     pub osr_loops: u64,
+    /// The code of these loops, in bytes.
+    pub osr_code_bytes: u64,
+    /// The time that the compiles of these loops took.
+    pub osr_compile_time: Duration,
+    /// Loops that the optimizing compiler refused.
+    pub osr_refused: u64,
     /// Activations that left baseline code in the middle of a loop.
     pub osr_entries: u64,
     /// Functions whose baseline code was replaced.
     pub retired: u64,
+    /// That code, in bytes.
+    pub retired_bytes: u64,
+    /// The part of it that was given back while its module was in use, in bytes.
+    pub freed_bytes: u64,
     /// Jobs that wait for a worker now.
     pub queue_length: usize,
     /// Time in the queue, added over all jobs that workers took.
@@ -67,9 +82,16 @@ impl Stats {
             lazy_compile_time: tiers.guest_compile_time,
             requested: tiers.requests,
             skipped: tiers.skipped,
+            raised: tiers.raises,
+            jobs: tiers.jobs,
             osr_loops: tiers.osr_loops,
+            osr_code_bytes: tiers.osr_code_bytes,
+            osr_compile_time: tiers.osr_compile_time,
+            osr_refused: tiers.osr_refused,
             osr_entries: tiers.osr_entries,
             retired: tiers.retired,
+            retired_bytes: tiers.retired_bytes,
+            freed_bytes: tiers.freed_bytes,
             queue_length: tiers.queue_len,
             queue_wait: tiers.queue_wait,
             code_bytes_live: bytes(code.live_bytes),

@@ -165,9 +165,12 @@ fn steps(events: &[Event], func: u32) -> Vec<String> {
             EventKind::JobFinished { .. } => Some("finished".into()),
             EventKind::Published { tier, .. } => Some(format!("published {}", tier.name())),
             EventKind::Installed { tier } => Some(format!("installed {}", tier.name())),
-            EventKind::CodeRetired { tier } => Some(format!("retired {}", tier.name())),
+            EventKind::CodeRetired { tier, .. } => Some(format!("retired {}", tier.name())),
             EventKind::OsrEntered { site } => Some(format!("entered {}", site.0)),
-            EventKind::PriorityRaised { .. }
+            EventKind::FunctionValidated { .. }
+            | EventKind::PriorityRaised { .. }
+            | EventKind::CodeFreed { .. }
+            | EventKind::OsrStarted { .. }
             | EventKind::OsrRequested { .. }
             | EventKind::OsrCompiled { .. }
             | EventKind::OsrRefused { .. }
