@@ -212,6 +212,18 @@ pub(crate) enum TierEventKind {
     Installed { optimizing: bool },
     /// Calls do not reach the old code any more.
     Retired,
+    /// A running loop is to be entered in the middle; it is named by its site.
+    OsrRequested { site: u32 },
+    /// A worker took that job.
+    OsrStarted { site: u32 },
+    /// Code for the loop was made, ending at `at_ms`.
+    OsrCompiled {
+        site: u32,
+        compile_ms: f64,
+        code_bytes: u32,
+    },
+    /// The loop went on in optimized code.
+    OsrEntered { site: u32 },
     /// A request was dropped, or a compile failed.
     Dropped,
 }

@@ -3,8 +3,6 @@
 //! [`data`] puts the files together; each section has a module that makes its HTML, with plots drawn by [`canvas`] in the
 //! colours of [`style`]; [`page`] puts the sections together. Nothing is loaded from elsewhere and no script runs.
 
-pub(crate) mod axes;
-pub(crate) mod canvas;
 pub(crate) mod curves;
 pub(crate) mod data;
 mod labels;
@@ -26,6 +24,7 @@ use crate::store;
 use data::View;
 use page::Section;
 use std::path::{Path, PathBuf};
+pub(crate) use upshift_plot::{axes, canvas};
 
 /// Width of plots, in pixels.
 pub(crate) const WIDTH: f64 = 1040.0;

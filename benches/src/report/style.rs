@@ -1,58 +1,12 @@
 //! One colour and shape per engine, the same in every plot.
 //!
-//! The colours are those of Okabe and Ito, which readers who confuse red and green can tell apart; its yellow is darker here,
-//! since it is for lines on white. Shapes and fills say the same a second time.
+//! Shapes and fills say a second time what the colours say.
 
 use crate::engine::{Engine, JsTiers, Kind, Native, Strategy};
-use plotters::style::RGBColor;
 use upshift::{CompileMode, TierPolicy};
-
-/// Baseline code, also in the timeline.
-pub(crate) const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
-/// Optimized code, also in the timeline.
-pub(crate) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
-pub(crate) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
-const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
-const PURPLE: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
-const OLIVE: RGBColor = RGBColor(0xa8, 0x95, 0x00);
-const GREY: RGBColor = RGBColor(0x88, 0x88, 0x88);
-
-/// How an engine looks in plots.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Style {
-    pub(crate) colour: RGBColor,
-    pub(crate) shape: Shape,
-    pub(crate) fill: Fill,
-    pub(crate) dash: Dash,
-}
-
-/// The outline of a mark.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shape {
-    Circle,
-    Square,
-    Up,
-    Down,
-    Diamond,
-    Tick,
-}
-
-/// The inside of a mark.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fill {
-    Full,
-    Hollow,
-    Dot,
-}
-
-/// Of a line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Dash {
-    Solid,
-    Dashed,
-    Dotted,
-}
+use upshift_plot::look::{
+    BLUE, Colour, Dash, Fill, GREEN, GREY, OLIVE, ORANGE, PURPLE, SKY, Shape, Style, VERMILION,
+};
 
 /// Which engines stand together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -118,7 +72,7 @@ pub(crate) fn of(engine: &str) -> Style {
     }
 }
 
-fn look_of(kind: Kind) -> (RGBColor, Shape, Fill) {
+fn look_of(kind: Kind) -> (Colour, Shape, Fill) {
     match kind {
         Kind::Upshift(policy, mode) => {
             let colour = match policy {
@@ -133,8 +87,8 @@ fn look_of(kind: Kind) -> (RGBColor, Shape, Fill) {
             };
             (colour, Shape::Circle, fill)
         }
-        Kind::Native(Native::Default) => (super::canvas::INK, Shape::Tick, Fill::Full),
-        Kind::Native(Native::Scalar) => (super::canvas::INK, Shape::Tick, Fill::Hollow),
+        Kind::Native(Native::Default) => (upshift_plot::canvas::INK, Shape::Tick, Fill::Full),
+        Kind::Native(Native::Scalar) => (upshift_plot::canvas::INK, Shape::Tick, Fill::Hollow),
         Kind::Wasmtime(Strategy::Cranelift) => (GREEN, Shape::Square, Fill::Full),
         Kind::Wasmtime(Strategy::Winch) => (GREEN, Shape::Square, Fill::Hollow),
         Kind::Wasmi => (GREY, Shape::Diamond, Fill::Full),

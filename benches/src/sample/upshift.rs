@@ -211,12 +211,24 @@ fn kind(kind: &EventKind) -> Option<TierEventKind> {
             optimizing: optimizing(tier),
         },
         EventKind::CodeRetired { .. } => TierEventKind::Retired,
-        EventKind::JobSkipped { .. } | EventKind::Failed { .. } => TierEventKind::Dropped,
-        EventKind::PriorityRaised { .. }
+        EventKind::OsrRequested { site, .. } => TierEventKind::OsrRequested { site: site.0 },
+        EventKind::OsrStarted { site, .. } => TierEventKind::OsrStarted { site: site.0 },
+        EventKind::OsrCompiled {
+            site,
+            code_bytes,
+            compile,
+        } => TierEventKind::OsrCompiled {
+            site: site.0,
+            compile_ms: ms(compile),
+            code_bytes,
+        },
+        EventKind::OsrEntered { site } => TierEventKind::OsrEntered { site: site.0 },
+        EventKind::JobSkipped { .. } | EventKind::Failed { .. } | EventKind::OsrRefused { .. } => {
+            TierEventKind::Dropped
+        }
+        EventKind::FunctionValidated { .. }
+        | EventKind::PriorityRaised { .. }
         | EventKind::Published { .. }
-        | EventKind::OsrRequested { .. }
-        | EventKind::OsrCompiled { .. }
-        | EventKind::OsrEntered { .. }
-        | EventKind::OsrRefused { .. } => return None,
+        | EventKind::CodeFreed { .. } => return None,
     })
 }

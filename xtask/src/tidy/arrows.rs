@@ -11,7 +11,7 @@ use super::Problem;
 use crate::{Outcome, process, repo};
 
 /// A member of the workspace and the members it may depend on, also in tests.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("upshift-module", &[]),
     ("upshift-abi", &["upshift-module"]),
     ("upshift-baseline", &["upshift-module", "upshift-abi"]),
@@ -34,8 +34,15 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ),
     ("upshift-wasi", &["upshift"]),
     ("upshift-wast", &["upshift"]),
-    ("upshift-cli", &["upshift", "upshift-wasi", "upshift-wast"]),
-    ("upshift-bench", &["upshift", "upshift-wasi"]),
+    ("upshift-plot", &[]),
+    (
+        "upshift-cli",
+        &["upshift", "upshift-plot", "upshift-wasi", "upshift-wast"],
+    ),
+    (
+        "upshift-bench",
+        &["upshift", "upshift-plot", "upshift-wasi"],
+    ),
     (
         "upshift-spec-tests",
         &["upshift", "upshift-wasi", "upshift-wast"],

@@ -2,7 +2,7 @@
 //!
 //! Drawn with plotters, at twice the size, since its SVG backend rounds coordinates to whole units.
 
-use super::style::{Dash, Fill, Shape, Style};
+use crate::look::{Dash, Fill, Shape, Style};
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
@@ -13,18 +13,18 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, IntoTextStyle, RGBColor, ShapeStyle};
 
 /// Text, axes and whatever has to stand out. The page maps this colour and the two below to its own, light or dark.
-pub(crate) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 /// Titles of axes and remarks.
-pub(crate) const FAINT: RGBColor = RGBColor(0x66, 0x66, 0x66);
+pub const FAINT: RGBColor = RGBColor(0x66, 0x66, 0x66);
 /// Grid lines.
-pub(crate) const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
+pub const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 /// The ground.
-pub(crate) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
+pub const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 
 /// Size of most text.
-pub(crate) const TEXT: f64 = 12.0;
+pub const TEXT: f64 = 12.0;
 /// Size of text where much has to fit.
-pub(crate) const SMALL: f64 = 11.0;
+pub const SMALL: f64 = 11.0;
 
 /// Units of the SVG for a pixel.
 const UNITS: f64 = 2.0;
@@ -34,14 +34,16 @@ const FAMILY: &str = "Arial, Helvetica, Liberation Sans, sans-serif";
 const FONT: f64 = 1.24;
 
 /// A position from the upper left corner.
-pub(crate) type Point = (f64, f64);
+pub type Point = (f64, f64);
 
 /// Where a text is, seen from the point it is drawn at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Anchor {
+pub enum Anchor {
     /// The point is in the middle of its left edge.
     Left,
+    /// The point is in its middle.
     Center,
+    /// The point is in the middle of its right edge.
     Right,
     /// Centred, turned by a quarter to the left.
     Upward,
@@ -49,34 +51,41 @@ pub(crate) enum Anchor {
 
 /// How a text looks.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Type {
-    pub(crate) size: f64,
-    pub(crate) colour: RGBColor,
-    pub(crate) bold: bool,
+pub struct Type {
+    /// In pixels.
+    pub size: f64,
+    /// Its colour.
+    pub colour: RGBColor,
+    /// Whether it is bold.
+    pub bold: bool,
 }
 
 impl Type {
-    pub(crate) const PLAIN: Self = Self {
+    /// Most text.
+    pub const PLAIN: Self = Self {
         size: TEXT,
         colour: INK,
         bold: false,
     };
-    pub(crate) const SMALL: Self = Self {
+    /// Where much has to fit.
+    pub const SMALL: Self = Self {
         size: SMALL,
         ..Self::PLAIN
     };
-    pub(crate) const FAINT: Self = Self {
+    /// Titles of axes and remarks.
+    pub const FAINT: Self = Self {
         colour: FAINT,
         ..Self::SMALL
     };
-    pub(crate) const BOLD: Self = Self {
+    /// Titles.
+    pub const BOLD: Self = Self {
         bold: true,
         ..Self::PLAIN
     };
 }
 
 /// Something to draw on.
-pub(crate) struct Canvas<'a> {
+pub struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
     error: Option<String>,
 }
@@ -85,10 +94,7 @@ pub(crate) struct Canvas<'a> {
 ///
 /// # Errors
 /// What plotters says.
-pub(crate) fn draw(
-    (width, height): Point,
-    paint: impl FnOnce(&mut Canvas<'_>),
-) -> Result<String, String> {
+pub fn draw((width, height): Point, paint: impl FnOnce(&mut Canvas<'_>)) -> Result<String, String> {
     let mut svg = String::new();
     let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
     let mut canvas = Canvas {
@@ -106,7 +112,7 @@ pub(crate) fn draw(
 }
 
 /// A drawing as a file of its own, on white.
-pub(crate) fn standalone(svg: &str) -> String {
+pub fn standalone(svg: &str) -> String {
     let ground = r##"<rect width="100%" height="100%" fill="#ffffff"/>"##;
     match svg.split_once('>') {
         Some((open, rest)) => format!("{open}>\n{ground}{rest}"),
@@ -115,7 +121,7 @@ pub(crate) fn standalone(svg: &str) -> String {
 }
 
 /// About how wide a text is: there are no metrics of the font that a reader has, so this is rather too wide.
-pub(crate) fn text_width(text: &str, size: f64) -> f64 {
+pub fn text_width(text: &str, size: f64) -> f64 {
     let narrow = |c: char| "iljtf/.,:;|'()[] ".contains(c);
     let ems = text.chars().map(|c| if narrow(c) { 0.31 } else { 0.58 });
     ems.sum::<f64>() * size
@@ -142,13 +148,13 @@ impl<'b> Canvas<'b> {
     }
 
     /// A line through all points.
-    pub(crate) fn line(&mut self, points: &[Point], colour: RGBColor, width: f64) {
+    pub fn line(&mut self, points: &[Point], colour: RGBColor, width: f64) {
         let points: Vec<_> = points.iter().copied().map(at).collect();
         self.put(&PathElement::new(points, stroke(colour, width)));
     }
 
     /// A line through all points that looks as the engine's do.
-    pub(crate) fn curve(&mut self, points: &[Point], style: Style, width: f64) {
+    pub fn curve(&mut self, points: &[Point], style: Style, width: f64) {
         let (dash, gap) = match style.dash {
             Dash::Solid => return self.line(points, style.colour, width),
             Dash::Dashed => (6.0, 4.0),
@@ -165,7 +171,7 @@ impl<'b> Canvas<'b> {
     }
 
     /// A filled rectangle between two corners.
-    pub(crate) fn bar(&mut self, (left, top): Point, (right, bottom): Point, colour: RGBColor) {
+    pub fn bar(&mut self, (left, top): Point, (right, bottom): Point, colour: RGBColor) {
         self.fill(
             &[(left, top), (right, top), (right, bottom), (left, bottom)],
             colour,
@@ -173,13 +179,13 @@ impl<'b> Canvas<'b> {
     }
 
     /// A filled polygon.
-    pub(crate) fn fill(&mut self, points: &[Point], colour: RGBColor) {
+    pub fn fill(&mut self, points: &[Point], colour: RGBColor) {
         let points: Vec<_> = points.iter().copied().map(at).collect();
         self.put(&Polygon::new(points, colour.filled()));
     }
 
     /// The mark of an engine, about `2 * radius` wide.
-    pub(crate) fn mark(&mut self, center: Point, radius: f64, style: Style) {
+    pub fn mark(&mut self, center: Point, radius: f64, style: Style) {
         if style.shape == Shape::Circle {
             self.circle(center, radius, style);
         } else {
@@ -209,7 +215,7 @@ impl<'b> Canvas<'b> {
     }
 
     /// A text on one line.
-    pub(crate) fn text(&mut self, point: Point, anchor: Anchor, text: &str, look: Type) {
+    pub fn text(&mut self, point: Point, anchor: Anchor, text: &str, look: Type) {
         let horizontal = match anchor {
             Anchor::Left => HPos::Left,
             Anchor::Right => HPos::Right,

@@ -1,13 +1,13 @@
 //! Scales from values to positions, their ticks, and figures as text.
 
-use super::canvas::{Anchor, Canvas, GRID, INK, Point, Type};
+use crate::canvas::{Anchor, Canvas, GRID, INK, Point, Type};
 
 /// Ticks on an axis that is divided evenly.
 const MOST_STEPS: f64 = 10.0;
 
 /// Maps values to positions on a page.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Scale {
+pub struct Scale {
     log: bool,
     low: f64,
     high: f64,
@@ -17,7 +17,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     /// From zero to a little more than the greatest value.
-    pub(crate) fn from_zero(high: f64, pixels: (f64, f64)) -> Self {
+    pub fn from_zero(high: f64, pixels: (f64, f64)) -> Self {
         let high = if high > 0.0 { high } else { 1.0 };
         Self {
             log: false,
@@ -28,7 +28,7 @@ impl Scale {
     }
 
     /// Logarithmic, over all values and a little more; values that are not positive are left out.
-    pub(crate) fn log(values: impl IntoIterator<Item = f64>, pixels: (f64, f64)) -> Self {
+    pub fn log(values: impl IntoIterator<Item = f64>, pixels: (f64, f64)) -> Self {
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
         for value in values.into_iter().filter(|v| *v > 0.0 && v.is_finite()) {
             low = low.min(value);
@@ -51,17 +51,17 @@ impl Scale {
     }
 
     /// The same scale elsewhere on the page.
-    pub(crate) fn moved(self, pixels: (f64, f64)) -> Self {
+    pub fn moved(self, pixels: (f64, f64)) -> Self {
         Self { pixels, ..self }
     }
 
     /// Whether the value is on it.
-    pub(crate) fn holds(&self, value: f64) -> bool {
+    pub fn holds(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }
 
     /// Where a value is on the page; values beyond an end are at the end.
-    pub(crate) fn at(&self, value: f64) -> f64 {
+    pub fn at(&self, value: f64) -> f64 {
         let part = if self.log {
             let value = value.max(f64::MIN_POSITIVE);
             (value / self.low).ln() / (self.high / self.low).ln()
@@ -73,7 +73,7 @@ impl Scale {
     }
 
     /// Round values, no closer to each other than `apart` pixels.
-    pub(crate) fn ticks(&self, apart: f64) -> Vec<f64> {
+    pub fn ticks(&self, apart: f64) -> Vec<f64> {
         let length = (self.pixels.1 - self.pixels.0).abs();
         let most = (length / apart).clamp(2.0, MOST_STEPS);
         if self.log {
@@ -150,19 +150,21 @@ fn whole(value: f64) -> usize {
 
 /// A plane with two axes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
-    pub(crate) x: Scale,
-    pub(crate) y: Scale,
+pub struct Frame {
+    /// The horizontal axis.
+    pub x: Scale,
+    /// The vertical one.
+    pub y: Scale,
 }
 
 impl Frame {
     /// Where a pair of values is on the page.
-    pub(crate) fn at(&self, x: f64, y: f64) -> Point {
+    pub fn at(&self, x: f64, y: f64) -> Point {
         (self.x.at(x), self.y.at(y))
     }
 
     /// Grid lines, the figures of both axes, and their titles.
-    pub(crate) fn draw(&self, canvas: &mut Canvas<'_>, x_title: &str, y_title: &str, unit: &str) {
+    pub fn draw(&self, canvas: &mut Canvas<'_>, x_title: &str, y_title: &str, unit: &str) {
         let (left, right) = self.x.pixels;
         let (bottom, top) = self.y.pixels;
         columns(canvas, &self.x, (top, bottom), "");
@@ -186,7 +188,7 @@ impl Frame {
 }
 
 /// Vertical grid lines from `rows.0` down to `rows.1` with figures below.
-pub(crate) fn columns(canvas: &mut Canvas<'_>, x: &Scale, rows: (f64, f64), unit: &str) {
+pub fn columns(canvas: &mut Canvas<'_>, x: &Scale, rows: (f64, f64), unit: &str) {
     for tick in x.ticks(34.0) {
         let at = x.at(tick);
         canvas.line(&[(at, rows.0), (at, rows.1)], GRID, 1.0);
@@ -196,7 +198,7 @@ pub(crate) fn columns(canvas: &mut Canvas<'_>, x: &Scale, rows: (f64, f64), unit
 }
 
 /// A figure with three digits, without zeros at its end.
-pub(crate) fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0" } else { "–" }.to_owned();
     }
@@ -214,7 +216,7 @@ pub(crate) fn figure(value: f64) -> String {
 }
 
 /// A time in ms, in s where that is easier to read.
-pub(crate) fn time(ms: f64) -> String {
+pub fn time(ms: f64) -> String {
     if ms >= 9999.5 {
         format!("{} s", figure(ms / 1000.0))
     } else {
@@ -223,7 +225,7 @@ pub(crate) fn time(ms: f64) -> String {
 }
 
 /// A figure with three digits and those of its zeros that say how exact it is.
-pub(crate) fn exact(value: f64) -> String {
+pub fn exact(value: f64) -> String {
     let decimals = if value.abs() >= 99.95 {
         0
     } else if value.abs() >= 9.995 {
