@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::schedule::Mask;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -108,6 +109,16 @@ impl EngineOptions {
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) engine: EngineOptions,
+    /// Force functions into a tier: FUNC is an index, a range `3-9`, a name or `*`, TIER `baseline`, `optimizing` or `policy`;
+    /// the last that fits counts. `@FILE` reads one from each line.
+    #[arg(long, value_name = "FUNC=TIER,...", value_parser = Mask::parse)]
+    pub(crate) tier_mask: Option<Mask>,
+    /// Write down at which visits of which sites functions get optimized code. Slows baseline code down.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_tiering: Option<PathBuf>,
+    /// Give functions optimized code at the visits that a recording names, and only there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tier", "tier_up_after", "osr_after", "no_osr", "tier_mask"])]
+    pub(crate) replay_tiering: Option<PathBuf>,
     /// Stop the guest after this many seconds, with a trap.
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,

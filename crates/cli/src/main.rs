@@ -10,6 +10,7 @@ mod objdump;
 mod out;
 mod progress;
 mod run;
+mod schedule;
 mod script;
 mod timer;
 mod timings;

@@ -1,6 +1,7 @@
 //! How far a run has come: shared with the timer, which may have to end it.
 
 use crate::bench_clock::BenchClock;
+use crate::schedule::Recording;
 use crate::timings::Phases;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -14,6 +15,7 @@ pub(crate) struct Progress {
     /// Kept, so that its code counts as live in what is printed at the end.
     pub(crate) module: Option<Module>,
     pub(crate) clock: BenchClock,
+    pub(crate) recording: Recording,
     call_started: Option<Instant>,
 }
 

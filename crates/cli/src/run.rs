@@ -3,6 +3,7 @@
 use crate::args::{RunOptions, TimingsFormat};
 use crate::out::{err, out};
 use crate::progress::{Progress, Shared};
+use crate::schedule::Recording;
 use crate::{EXIT_ERROR, EXIT_TRAP, input, invoke, timer, timings};
 use std::io::Write as _;
 use std::time::Instant;
@@ -49,6 +50,7 @@ pub(crate) fn run(options: &RunOptions) -> i32 {
 
 /// Prints what the options ask for.
 pub(crate) fn report(reporting: Reporting, progress: &Progress, code: i32) {
+    progress.recording.finish();
     let engine = progress.engine.as_ref();
     if reporting.stats
         && let Some(engine) = engine
@@ -64,10 +66,15 @@ pub(crate) fn report(reporting: Reporting, progress: &Progress, code: i32) {
 fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
     let mut config = options.engine.config();
     config.interruption(options.timeout.is_some());
+    progress.lock().recording = Recording::new(options, &mut config)?;
+    let bytes = match &options.tier_mask {
+        Some(mask) => mask.apply(&mut config, options.file())?,
+        None => None,
+    };
     let engine = Engine::new(&config)?;
     progress.lock().engine = Some(engine.clone());
     let wasi = wasi_context(options)?;
-    let module = load(options, &engine, progress)?;
+    let module = load(options, bytes, &engine, progress)?;
     progress.lock().module = Some(module.clone());
 
     let started = Instant::now();
@@ -92,13 +99,17 @@ fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
     outcome
 }
 
-/// The module. Its time is that of loading; from standard input, that of waiting for the bytes as well.
-fn load(options: &RunOptions, engine: &Engine, progress: &Shared) -> Result<Module, Error> {
+/// The module, of bytes that were `read` already or not. Its time is that of loading; from standard input, that of waiting for the bytes as well.
+fn load(
+    options: &RunOptions,
+    read: Option<Vec<u8>>,
+    engine: &Engine,
+    progress: &Shared,
+) -> Result<Module, Error> {
     let file = options.file();
-    let bytes = if input::is_stdin(file) {
-        None
-    } else {
-        Some(input::read(file)?)
+    let bytes = match read {
+        None if !input::is_stdin(file) => Some(input::read(file)?),
+        read => read,
     };
     let started = Instant::now();
     let module = match bytes {

@@ -18,7 +18,7 @@ use crate::module::Module;
 use std::fmt;
 use std::ops::Range;
 use upshift_abi::{CompileOptions, CompiledFunc, RelocTarget, Tier, TrapCode};
-use upshift_module::FuncIndex;
+use upshift_module::{ExportItem, FuncIndex};
 
 /// Indices of the functions that have a body.
 #[must_use]
@@ -43,6 +43,22 @@ pub fn body_range(module: &Module, func: u32) -> Range<usize> {
 #[must_use]
 pub fn func_name(module: &Module, func: u32) -> Option<&str> {
     module.loaded().module().func_name(FuncIndex(func))
+}
+
+/// Functions that are exported under this name, or have it in the name section.
+#[must_use]
+pub fn funcs_by_name(module: &Module, name: &str) -> Vec<u32> {
+    let decoded = module.loaded().module();
+    let exports = decoded.env().exports.iter();
+    let mut exported = exports.filter(|export| &*export.name == name);
+    if let Some(ExportItem::Func(func)) = exported.next().map(|export| export.item) {
+        return vec![func.0];
+    }
+    let funcs = (0..).map(FuncIndex).zip(&decoded.env().funcs);
+    funcs
+        .filter(|&(func, _)| decoded.func_name(func) == Some(name))
+        .map(|(func, _)| func.0)
+        .collect()
 }
 
 /// The module in the binary format.

@@ -4,4 +4,5 @@
 mod corpus;
 mod examples;
 mod program;
+mod schedules;
 mod support;
