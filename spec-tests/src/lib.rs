@@ -8,6 +8,7 @@
 pub mod differential;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use upshift::{CompileMode, Config, Engine, Error, TierPolicy};
 use upshift_wast::Report;
 
@@ -34,7 +35,27 @@ pub enum Mode {
     OptimizingChecked,
     /// Baseline code only, with as few registers as the compiler can do with.
     BaselineFewRegisters,
+    /// Every function gets optimized code at its call of this number (0: before the first), every loop is entered at its
+    /// back-edge of this number (0: when it is come to).
+    Forced(u32, u32),
 }
+
+/// Calls and back-edges for [`Mode::Forced`]: all small ones. Before the first call there is no loop to enter.
+pub const GRID: [(u32, u32); 13] = [
+    (0, 0),
+    (1, 0),
+    (1, 1),
+    (1, 2),
+    (1, 3),
+    (2, 0),
+    (2, 1),
+    (2, 2),
+    (2, 3),
+    (3, 0),
+    (3, 1),
+    (3, 2),
+    (3, 3),
+];
 
 impl Mode {
     /// The engine of the mode.
@@ -66,9 +87,20 @@ impl Mode {
             Self::BaselineFewRegisters => config
                 .tier_policy(TierPolicy::Baseline)
                 .baseline_registers(Some(0)),
+            Self::Forced(calls, back_edges) => {
+                force(&mut config, calls, back_edges);
+                &mut config
+            }
         };
         Engine::new(&config)
     }
+}
+
+/// Tier-up at a call, and on-stack replacement at a back-edge. Coming to a loop is the first visit of its header.
+fn force(config: &mut Config, calls: u32, back_edges: u32) {
+    config
+        .tier_up_after(Some(calls))
+        .osr_after(Some(back_edges + 1));
 }
 
 /// The directives of all reports that failed, as `name:line: message`.
@@ -102,7 +134,7 @@ pub fn parse_expected(text: &str) -> BTreeSet<String> {
 ///
 /// # Panics
 /// If a directive fails that is not listed, or a listed one holds, or nothing ran.
-pub fn check(mode: Mode, reports: &[Report], expected: &BTreeSet<String>) {
+pub fn check(mode: impl fmt::Debug, reports: &[Report], expected: &BTreeSet<String>) {
     let total: usize = reports.iter().map(Report::total).sum();
     assert!(total > 0, "expected directives to run, found none");
     let failures = failures(reports);

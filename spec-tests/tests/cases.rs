@@ -1,34 +1,15 @@
 //! Our own scripts (`cases/*.wast`), in every tier mode.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::path::Path;
+mod common;
+
+use common::cases;
 use upshift_spec_tests::{Mode, check, parse_expected};
 use upshift_wast::{Report, run_script};
 
 #[test]
 fn cases_hold_in_every_mode() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .expect("the folder of cases is there")
-        .map(|entry| entry.expect("the folder can be read").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "wast"))
-        .collect();
-    files.sort();
-    let sources: Vec<(String, String)> = files
-        .iter()
-        .map(|path| {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            (
-                format!("cases/{name}"),
-                fs::read_to_string(path).expect("a case can be read"),
-            )
-        })
-        .collect();
+    let sources = cases();
     let modes = [
         Mode::Baseline,
         Mode::Optimizing,

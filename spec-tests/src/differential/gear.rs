@@ -19,6 +19,25 @@ impl Gear {
         ]
     }
 
+    /// Tier-up at this call, loops entered at this back-edge.
+    pub(crate) fn forced(random: &mut Random, calls: u32, back_edges: u32) -> Self {
+        let mut gear = Self::new(random, TierPolicy::Dynamic);
+        gear.limit_registers(random);
+        gear.note(&format!(
+            "tier-up at call {calls}, loops entered at back-edge {back_edges}"
+        ));
+        crate::force(&mut gear.config, calls, back_edges);
+        gear
+    }
+
+    /// Counters that ask for the optimizing tier almost at once.
+    pub(crate) fn hurried(random: &mut Random) -> Self {
+        let mut gear = Self::new(random, TierPolicy::Dynamic);
+        gear.limit_registers(random);
+        gear.hurry();
+        gear
+    }
+
     /// A policy with what every policy lets vary.
     fn new(random: &mut Random, policy: TierPolicy) -> Self {
         let mut gear = Self {

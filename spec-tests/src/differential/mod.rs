@@ -21,7 +21,7 @@ use outcome::{Call, End, Kind, Run};
 use random::Random;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use upshift::Engine;
+use upshift::{Engine, Schedule, ScheduleRecorder};
 
 /// Exported functions of a module that are called.
 const FUNCTIONS: usize = 10;
@@ -137,13 +137,72 @@ impl Oracle {
     /// # Errors
     /// The first run that differs, or panics.
     pub fn compare(&self, subject: &Subject) -> Result<usize, Mismatch> {
+        self.compare_in(subject, &Gear::draw(&mut gear_random(subject)))
+    }
+
+    /// The same with tier-up at this call, and on-stack replacement at this back-edge.
+    ///
+    /// # Errors
+    /// If the run differs, or panics.
+    pub fn compare_forced(
+        &self,
+        subject: &Subject,
+        (calls, back_edges): (u32, u32),
+    ) -> Result<usize, Mismatch> {
+        let gear = Gear::forced(&mut gear_random(subject), calls, back_edges);
+        self.compare_in(subject, &[gear])
+    }
+
+    /// Records a run under counters in a hurry, and replays it: both do the same at the same visits. Gives the number of steps.
+    ///
+    /// # Errors
+    /// If they differ.
+    pub fn replay(&self, subject: &Subject) -> Result<usize, Mismatch> {
+        let exports = oracle::exports(&self.engine, &subject.bytes);
+        let calls = calls(subject.seed, &exports);
+        let gear = Gear::hurried(&mut gear_random(subject));
+        let run = |schedule: Option<&Schedule>| {
+            let recorder = ScheduleRecorder::new();
+            let mut config = gear.config.clone();
+            config.record_tiering(&recorder);
+            if let Some(schedule) = schedule {
+                config.replay_tiering(schedule.clone());
+            }
+            let engine = Engine::new(&config).expect("the engine of every gear can be made");
+            (
+                ours::run(&engine, &subject.bytes, &calls),
+                recorder.schedule(),
+            )
+        };
+        let (expected, recorded) = run(None);
+        let (found, replayed) = run(Some(&recorded));
+        // Frames of code that counts may be larger, so an overflow may come at another depth.
+        let deep = |runs: &[Run]| runs.iter().any(|run| run.end == End::StackOverflow);
+        let difference = if deep(&expected) || deep(&found) {
+            None
+        } else if expected != found {
+            difference(&calls, &expected, &found)
+        } else if recorded != replayed {
+            Some(format!("recorded\n{recorded}replayed\n{replayed}"))
+        } else {
+            None
+        };
+        match difference {
+            None => Ok(recorded.steps()),
+            Some(difference) => Err(Mismatch {
+                subject: subject.name.clone(),
+                gear: format!("replayed, {}", gear.name),
+                difference,
+            }),
+        }
+    }
+
+    fn compare_in(&self, subject: &Subject, gears: &[Gear]) -> Result<usize, Mismatch> {
         let exports = oracle::exports(&self.engine, &subject.bytes);
         let calls = calls(subject.seed, &exports);
         let expected = oracle::run(&self.engine, &subject.bytes, &calls);
-        // Other numbers than those that drew the module.
-        let mut random = Random::new(subject.seed.rotate_left(32) ^ 0x6ea7);
-        for gear in Gear::draw(&mut random) {
-            let run = AssertUnwindSafe(|| run_in(&gear, &subject.bytes, &calls));
+        for gear in gears {
+            let run = AssertUnwindSafe(|| run_in(gear, &subject.bytes, &calls));
             let difference = match catch_unwind(run) {
                 Ok(Ok(found)) => difference(&calls, &expected, &found),
                 Ok(Err(error)) => Some(format!("the engine could not be made: {error}")),
@@ -152,7 +211,7 @@ impl Oracle {
             if let Some(difference) = difference {
                 return Err(Mismatch {
                     subject: subject.name.clone(),
-                    gear: gear.name,
+                    gear: gear.name.clone(),
                     difference,
                 });
             }
@@ -160,6 +219,11 @@ impl Oracle {
         let returned = expected.iter().filter(|run| run.end == End::Returned);
         Ok(returned.count())
     }
+}
+
+/// Other numbers than those that drew the module.
+fn gear_random(subject: &Subject) -> Random {
+    Random::new(subject.seed.rotate_left(32) ^ 0x6ea7)
 }
 
 fn run_in(gear: &Gear, bytes: &[u8], calls: &[Call]) -> upshift::Result<Vec<Run>> {
