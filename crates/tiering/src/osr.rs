@@ -26,6 +26,9 @@ use upshift_abi::{LoopState, SiteIndex, Tier};
 use upshift_module::FuncIndex;
 use upshift_runtime::{CounterVisit, LoadedModule, LoopEntry, TierError, TierErrorKind};
 
+#[cfg(test)]
+mod model;
+
 /// Added to the rank of jobs that a running loop waits for: they go before all others.
 const PRIORITY: u64 = 1 << 62;
 /// An activation that saw at most so many entries of its function since the counter was armed has used the time up alone.

@@ -146,7 +146,7 @@ impl CompilerWorker for StubWorker {
 }
 
 /// So many `ret` instructions.
-fn code(func: FuncIndex, tier: Tier, bytes: usize) -> CompiledFunc {
+pub(crate) fn code(func: FuncIndex, tier: Tier, bytes: usize) -> CompiledFunc {
     CompiledFunc {
         func,
         tier,

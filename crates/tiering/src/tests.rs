@@ -29,17 +29,17 @@ const MODULE: &str = r#"(module
         (i32.const 5) (i32.add) (i32.const 6) (i32.add) (i32.const 7) (i32.add)))"#;
 
 /// An engine and a module, as far as tiering sees them.
-struct World {
+pub(crate) struct World {
     manager: TierManager,
     tiers: Arc<ModuleTiers>,
-    loaded: Arc<LoadedModule>,
+    pub(crate) loaded: Arc<LoadedModule>,
     baseline: Arc<StubCompiler>,
     optimizing: Arc<StubCompiler>,
     ring: Arc<RingBuffer>,
 }
 
 impl World {
-    fn new(options: TieringOptions) -> Self {
+    pub(crate) fn new(options: TieringOptions) -> Self {
         Self::with_code_space(options, CodeSpaceOptions::default().reserve_bytes)
     }
 
@@ -157,7 +157,7 @@ fn short(kind: &EventKind) -> String {
     }
 }
 
-fn options(policy: TierPolicy) -> TieringOptions {
+pub(crate) fn options(policy: TierPolicy) -> TieringOptions {
     TieringOptions {
         policy,
         threads: NonZeroUsize::new(2).unwrap(),

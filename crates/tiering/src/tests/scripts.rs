@@ -488,3 +488,38 @@ fn a_panicking_sink_is_survived() {
     assert_eq!(tiers.state(FuncIndex(1)), Some(Optimized));
     assert_eq!(manager.stats().optimizing.installs, 1);
 }
+
+/// The policy Eager queues each function as soon as it has baseline code, and nothing else: no counter has a say in whether. Compiled ahead, all are
+/// queued when the last one is done; one worker takes the cheapest per expected use first.
+#[test]
+fn eager_queues_what_has_baseline_code() {
+    let world = World::new(options(Eager));
+    world.call(2).unwrap();
+    world.manager.drain();
+    let up = "first:b publish:b install:b request:policy start finish publish:o install:o retire:b";
+    assert_eq!((&*world.events(2), world.state(2)), (up, Optimized));
+    // What was never called has no code, and is in no queue.
+    assert_eq!((&*world.events(1), world.state(1)), ("", Lazy));
+    assert_eq!((&*world.events(3), world.state(3)), ("", Lazy));
+
+    let world = World::new(ahead(Eager, 1));
+    let (lets_go, started) = world.optimizing.holds(2);
+    world.tiers.compile_all_first(&world.loaded).unwrap();
+    started.recv().unwrap();
+    assert_eq!(world.baseline.compiled(), [1, 2, 3]);
+    let request =
+        |event: &crate::Event| matches!(event.kind, crate::EventKind::TierRequested { .. });
+    let events = world.ring.events();
+    let first_request = events.iter().position(request).unwrap();
+    let last_install = events.iter().rposition(|event| {
+        let tier = Tier::Baseline;
+        event.kind == crate::EventKind::Installed { tier }
+    });
+    assert!(last_install.unwrap() < first_request, "{events:?}");
+    assert_eq!(events.iter().filter(|event| request(event)).count(), 3);
+    drop(lets_go);
+    world.manager.drain();
+    for func in 1..=3 {
+        assert_eq!(world.state(func), Optimized);
+    }
+}
