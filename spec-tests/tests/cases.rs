@@ -1,9 +1,10 @@
 //! Our own scripts (`cases/*.wast`), in every tier mode.
 #![forbid(unsafe_code)]
 
-mod common;
+#[path = "common/cases.rs"]
+mod cases_scripts;
 
-use common::cases;
+use cases_scripts::cases;
 use upshift_spec_tests::{Mode, check, parse_expected};
 use upshift_wast::{Report, run_script};
 

@@ -2,9 +2,10 @@
 //! every tier mode.
 #![forbid(unsafe_code)]
 
-mod common;
+#[path = "common/official.rs"]
+mod official_scripts;
 
-use common::official_scripts;
+use official_scripts::official_scripts;
 use rayon::prelude::*;
 use upshift_spec_tests::{Mode, check, parse_expected};
 use upshift_wast::{Report, run_script};

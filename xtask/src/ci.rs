@@ -1,4 +1,4 @@
-//! Chores that only start other programs: `ci` and `bless`.
+//! Chores that only start other programs: `ci`, `schedules` and `bless`.
 
 use std::process::Command;
 
@@ -18,6 +18,20 @@ const BLESSED: [&str; 4] = [
 /// When a step fails.
 pub(crate) fn run() -> Outcome<()> {
     process::run(Command::new(repo::root().join(".ci/run")).current_dir(repo::root()))
+}
+
+/// Run the long forms of the tests of schedules.
+///
+/// # Errors
+/// When a test fails.
+pub(crate) fn schedules() -> Outcome<()> {
+    let mut cargo = repo::cargo();
+    cargo.args(["test", "--release", "--package", "upshift-spec-tests"]);
+    process::run(cargo.args(["--test", "schedules", "--", "--include-ignored"]))?;
+    let mut cargo = repo::cargo();
+    cargo.args(["test", "--release", "--package", "upshift"]);
+    cargo.args(["--test", "it", "threads_under_random_schedules"]);
+    process::run(cargo.env("UPSHIFT_STRESS_ROUNDS", "5000"))
 }
 
 /// Run the tests that compare with recorded files, and let them rewrite these.

@@ -57,6 +57,9 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Force tier-up at every small call and back-edge number over the whole test suite and many generated modules, and let
+    /// threads run modules under random schedules: what is too long for `cargo test`
+    Schedules,
     /// Rewrite the expected failures of the spec tests and the expected disassembly
     Bless,
     /// Do what continuous integration does
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Chore::Corpus { names } => corpus::run(&names),
         Chore::Bench { arguments } => run_program("upshift-bench", None, &arguments),
         Chore::Fuzz { arguments } => run_program("upshift-spec-tests", Some("fuzz"), &arguments),
+        Chore::Schedules => ci::schedules(),
         Chore::Bless => ci::bless(),
         Chore::Ci => ci::run(),
     };

@@ -142,18 +142,7 @@ impl Shared {
             } else {
                 At::Done
             }),
-            At::BeginLoop => {
-                let (Role::Flip(site, _) | Role::Visit(site, _)) = role else {
-                    unreachable!("{role:?}")
-                };
-                Some(if self.loops.begin(key(site), self.loops_max) {
-                    At::Push(site)
-                } else if self.loops.in_flight(FUNC) {
-                    At::Done
-                } else {
-                    At::Request
-                })
-            }
+            At::BeginLoop => Some(self.begin_loop(role)),
             At::Push(site) => {
                 let priority = if site == 0 { 1 } else { super::PRIORITY };
                 assert!(self.queue.push(job(site), priority, 1, site), "one job");
@@ -206,6 +195,20 @@ impl Shared {
                 Some(At::Done)
             }
             At::Done => None,
+        }
+    }
+
+    /// A flip in a loop that nothing is known of.
+    fn begin_loop(&mut self, role: Role) -> At {
+        let (Role::Flip(site, _) | Role::Visit(site, _)) = role else {
+            unreachable!("{role:?}")
+        };
+        if self.loops.begin(key(site), self.loops_max) {
+            At::Push(site)
+        } else if self.loops.in_flight(FUNC) {
+            At::Done
+        } else {
+            At::Request
         }
     }
 

@@ -1,11 +1,11 @@
 //! Schedules: what was recorded happens again, at the same visits, and gives the same.
 
-use crate::support::{POLICIES, assert_kind};
+use crate::support::{POLICIES, assert_kind, instance};
 use std::num::Wrapping;
 use std::sync::Barrier;
 use std::thread;
 use upshift::{
-    Config, Engine, ErrorKind, FuncIndex, Instance, Module, ModuleSchedule, Schedule,
+    Config, Engine, ErrorKind, Func, FuncIndex, Instance, Module, ModuleSchedule, Schedule,
     ScheduleAction, ScheduleRecorder, ScheduleStep, SiteIndex, Store, Tier, TierPolicy, Tuning,
 };
 
@@ -265,8 +265,7 @@ fn random_schedule(random: &mut Random) -> Schedule {
 
 /// Eight threads with stores of their own run one module, while it gets optimized code at random visits of random sites.
 ///
-/// `UPSHIFT_STRESS_ROUNDS=5000 cargo test --release -p upshift --test it threads_under_random_schedules` goes on for longer, and
-/// `UPSHIFT_STRESS_SEED` begins elsewhere.
+/// `UPSHIFT_STRESS_ROUNDS=5000` goes on for longer (`cargo xtask schedules` does), and `UPSHIFT_STRESS_SEED` begins elsewhere.
 #[test]
 fn threads_under_random_schedules() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -303,4 +302,43 @@ fn threads_under_random_schedules() {
         let done = recorder.schedule();
         assert_eq!(done.missing_in(&schedule), [], "seed {seed}\n{schedule}");
     }
+}
+
+/// What a policy decides about a running loop is recorded as well, and happens again.
+#[test]
+fn a_running_loop_is_entered_again() {
+    let text = r#"(module
+        (import "host" "wait" (func $wait))
+        (func (export "run") (result i64) (local $i i64) (local $sum i64)
+            (loop $outer
+                (loop $l
+                    (local.set $sum (i64.add (local.get $sum) (i64.mul (local.get $i) (local.get $i))))
+                    (local.set $i (i64.add (local.get $i) (i64.const 1)))
+                    (br_if $l (i64.ne (i64.const 0) (i64.and (local.get $i) (i64.const 0xfff)))))
+                (call $wait)
+                (br_if $outer (i64.lt_u (local.get $i) (i64.const 0x40000))))
+            (local.get $sum)))"#;
+    let run = |config: &mut Config| {
+        let recorder = ScheduleRecorder::new();
+        let engine = Engine::new(config.record_tiering(&recorder)).unwrap();
+        let mut store = Store::new(&engine, ());
+        let wait = Func::wrap(&mut store, move || engine.wait_for_tier_up());
+        let guest = instance(&mut store, text, &[wait.into()]);
+        let run = guest.get_typed_func::<(), i64>(&mut store, "run").unwrap();
+        (run.call(&mut store, ()).unwrap(), recorder.schedule())
+    };
+    let (sum, recorded) = run(Config::new().tuning(hurry()));
+    let expected = (0..0x40000_i64).fold(0_i64, |sum, i| sum.wrapping_add(i * i));
+    assert_eq!(sum, expected);
+    let steps = &recorded.modules[0].steps;
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.action == ScheduleAction::Enter),
+        "{recorded}"
+    );
+    assert_eq!(
+        run(Config::new().replay_tiering(recorded.clone())),
+        (sum, recorded)
+    );
 }
