@@ -228,6 +228,7 @@ fn kind(kind: &EventKind) -> Option<TierEventKind> {
         }
         EventKind::FunctionValidated { .. }
         | EventKind::PriorityRaised { .. }
+        | EventKind::Inlined { .. }
         | EventKind::Published { .. }
         | EventKind::CodeFreed { .. } => return None,
     })

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::observe::{ObserveOptions, TiersOptions};
 use crate::schedule::Mask;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use upshift::{CompileMode, Config, Error, ErrorKind, TierPolicy};
 
 /// The subcommands, for telling them from a file.
-pub(crate) const COMMANDS: [&str; 5] = ["run", "validate", "compile", "objdump", "wast"];
+pub(crate) const COMMANDS: [&str; 6] = ["run", "tiers", "validate", "compile", "objdump", "wast"];
 
 /// A WebAssembly engine with two gears: starts at once, runs optimized.
 #[derive(Parser, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a program (the default command: `upshift FILE` is `upshift run FILE`).
     Run(RunOptions),
+    /// Run a program and print the history of its functions; FILE may also be what `--trace-tiering` wrote.
+    Tiers(TiersOptions),
     /// Check that a module is valid.
     Validate(FileOptions),
     /// Compile a whole module with each tier; print times and sizes.
@@ -137,6 +140,8 @@ pub(crate) struct RunOptions {
     /// Print what the tiers did, on standard error.
     #[arg(long)]
     pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) observe: ObserveOptions,
     /// The module, binary or text (`-`: from standard input, loaded while it arrives), and the arguments of the guest: all
     /// that follows FILE is the guest's.
     #[arg(value_names = ["FILE", "ARGS"], trailing_var_arg = true, required = true, num_args = 1..)]

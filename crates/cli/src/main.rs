@@ -7,6 +7,7 @@ mod compile;
 mod input;
 mod invoke;
 mod objdump;
+mod observe;
 mod out;
 mod progress;
 mod run;
@@ -28,7 +29,8 @@ pub(crate) const EXIT_ERROR: i32 = 1;
 fn main() {
     let cli = Cli::parse_from(with_default_command(std::env::args_os().collect()));
     let code = match cli.command {
-        Command::Run(options) => run::run(&options),
+        Command::Run(options) => run::run(&options, None),
+        Command::Tiers(options) => observe::tiers(&options),
         Command::Validate(options) => report(compile::validate(&options)),
         Command::Compile(options) => report(compile::compile(&options)),
         Command::Objdump(options) => report(objdump::objdump(&options)),

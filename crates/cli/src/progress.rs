@@ -1,6 +1,7 @@
 //! How far a run has come: shared with the timer, which may have to end it.
 
 use crate::bench_clock::BenchClock;
+use crate::observe::Watch;
 use crate::schedule::Recording;
 use crate::timings::Phases;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +18,18 @@ pub(crate) struct Progress {
     pub(crate) clock: BenchClock,
     pub(crate) recording: Recording,
     call_started: Option<Instant>,
+    /// Who watches tier-up.
+    pub(crate) watch: Option<Watch>,
+    /// Phases of the run, and when each began; one ends where the next begins.
+    pub(crate) marks: Vec<(&'static str, Instant)>,
 }
 
 impl Progress {
+    /// A phase begins.
+    pub(crate) fn phase(&mut self, name: &'static str) {
+        self.marks.push((name, Instant::now()));
+    }
+
     /// The exported call begins.
     pub(crate) fn begin_call(&mut self) {
         self.call_started = Some(Instant::now());

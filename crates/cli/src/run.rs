@@ -1,6 +1,7 @@
 //! `upshift run`: instantiates a module and calls `_start`, or another export.
 
 use crate::args::{RunOptions, TimingsFormat};
+use crate::observe::{self, ViewOptions, Watch};
 use crate::out::{err, out};
 use crate::progress::{Progress, Shared};
 use crate::schedule::Recording;
@@ -32,10 +33,11 @@ impl Reporting {
     }
 }
 
-/// Runs a program; gives the exit code. The line of timings is the last on standard error, however the run ends.
-pub(crate) fn run(options: &RunOptions) -> i32 {
+/// Runs a program, and shows the history of its functions if `view` says how; gives the exit code. The line of timings is the
+/// last on standard error, however the run ends.
+pub(crate) fn run(options: &RunOptions, view: Option<&ViewOptions>) -> i32 {
     let progress = Shared::default();
-    let code = match run_phases(options, &progress) {
+    let code = match run_phases(options, view, &progress) {
         Ok(()) => 0,
         Err(error) => exit_code(options, &error),
     };
@@ -52,10 +54,13 @@ pub(crate) fn run(options: &RunOptions) -> i32 {
 pub(crate) fn report(reporting: Reporting, progress: &Progress, code: i32) {
     progress.recording.finish();
     let engine = progress.engine.as_ref();
+    if let Some(watch) = &progress.watch {
+        watch.finish(progress);
+    }
     if reporting.stats
         && let Some(engine) = engine
     {
-        timings::print_stats(engine);
+        observe::print_stats(&engine.stats());
     }
     match reporting.timings {
         Some(TimingsFormat::Json) => timings::print_json(engine, progress.phases, code),
@@ -63,7 +68,11 @@ pub(crate) fn report(reporting: Reporting, progress: &Progress, code: i32) {
     }
 }
 
-fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
+fn run_phases(
+    options: &RunOptions,
+    view: Option<&ViewOptions>,
+    progress: &Shared,
+) -> Result<(), Error> {
     let mut config = options.engine.config();
     config.interruption(options.timeout.is_some());
     progress.lock().recording = Recording::new(options, &mut config)?;
@@ -71,6 +80,7 @@ fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
         Some(mask) => mask.apply(&mut config, options.file())?,
         None => None,
     };
+    progress.lock().watch = Watch::new(options, view, &mut config)?;
     let engine = Engine::new(&config)?;
     progress.lock().engine = Some(engine.clone());
     let wasi = wasi_context(options)?;
@@ -78,6 +88,7 @@ fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
     progress.lock().module = Some(module.clone());
 
     let started = Instant::now();
+    progress.lock().phase("instantiate");
     let linker = linker(&engine)?;
     let progress = progress.clone();
     let mut store = Store::new(
@@ -95,6 +106,7 @@ fn run_phases(options: &RunOptions, progress: &Shared) -> Result<(), Error> {
 
     let outcome = instance.and_then(|instance| call(options, &mut store, instance));
     progress.lock().end_call();
+    progress.lock().phase(observe::END);
     drop(stop_timer);
     outcome
 }
@@ -112,6 +124,7 @@ fn load(
         read => read,
     };
     let started = Instant::now();
+    progress.lock().phase("load");
     let module = match bytes {
         Some(bytes) => Module::from_vec(engine, bytes)?,
         None => input::stream(engine)?,
@@ -173,6 +186,7 @@ fn timed_call(
     args: &[Val],
     results: &mut [Val],
 ) -> Result<(), Error> {
+    store.data().progress.lock().phase("run");
     store.data().progress.lock().begin_call();
     let outcome = func.call(&mut *store, args, results);
     store.data().progress.lock().end_call();

@@ -1,4 +1,4 @@
-//! `--timings json` and `--stats`: what a run cost.
+//! `--timings json`: what a run cost.
 
 use crate::out::err;
 use serde::Serialize;
@@ -58,7 +58,7 @@ pub(crate) fn print_json(engine: Option<&Engine>, phases: Phases, exit: i32) {
 }
 
 /// Milliseconds to the microsecond.
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
@@ -70,45 +70,4 @@ fn peak_rss_kb() -> u64 {
         .find_map(|line| line.strip_prefix("VmHWM:"))
         .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok())
         .unwrap_or(0)
-}
-
-/// Prints the table of `--stats` on standard error.
-pub(crate) fn print_stats(engine: &Engine) {
-    let stats = engine.stats();
-    err("tier         functions   code bytes   compile ms");
-    for tier in [Tier::Baseline, Tier::Optimizing] {
-        let row = stats.tier(tier);
-        err(format_args!(
-            "{:<11} {:>10} {:>12} {:>12.3}",
-            tier.name(),
-            row.functions,
-            row.code_bytes,
-            millis(row.compile_time)
-        ));
-    }
-    let lazy_compile_ms = millis(stats.lazy_compile_time);
-    err(format_args!(
-        "code bytes live       {:>12}",
-        stats.code_bytes_live
-    ));
-    err(format_args!(
-        "tier-ups requested    {:>12}",
-        stats.requested
-    ));
-    err(format_args!(
-        "optimized installed   {:>12}",
-        stats.optimizing.installs
-    ));
-    err(format_args!(
-        "tier-ups failed       {:>12}",
-        stats.optimizing.failures
-    ));
-    err(format_args!("tier-ups dropped      {:>12}", stats.skipped));
-    err(format_args!(
-        "jobs waiting          {:>12}",
-        stats.queue_length
-    ));
-    err(format_args!(
-        "lazy compile ms       {lazy_compile_ms:>12.3}"
-    ));
 }

@@ -280,8 +280,7 @@ fn band(canvas: &mut Canvas<'_>, (from, to): (f64, f64), y: f64, colour: Colour)
 }
 
 /// A name that fits beside its row.
-#[must_use]
-pub fn shorten(name: &str) -> String {
+fn shorten(name: &str) -> String {
     const KEEP: usize = 34;
     if name.chars().count() <= KEEP {
         return name.to_owned();
@@ -445,6 +444,7 @@ mod tests {
             ("<&>\u{1f980}", -5.0),
             ("x", f64::NAN),
             ("y", 1e12),
+            ("z", f64::INFINITY),
         ] {
             let mut life = Life::new(name.repeat(30), at);
             life.step(at, Step::Compiled(Code::Loop, 1e9));
@@ -453,7 +453,7 @@ mod tests {
             lives.push(life);
         }
         for rows in [&lives[..0], &lives[..1], &lives[..]] {
-            for end in [None, Some(-1.0), Some(1e15)] {
+            for end in [None, Some(-1.0), Some(1e15), Some(f64::INFINITY)] {
                 let timeline = Timeline {
                     rows,
                     left_out: 3,

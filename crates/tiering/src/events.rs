@@ -73,6 +73,11 @@ pub enum EventKind {
         /// Time of the compile.
         compile: Duration,
     },
+    /// Step 5: the code holds the body of this function in place of a call. After the compile that did it.
+    Inlined {
+        /// The function that is called there.
+        callee: FuncIndex,
+    },
     /// Step 6: the code is executable and known to stack walks, but nobody can reach it yet.
     Published {
         /// By which compiler.
@@ -268,6 +273,7 @@ impl fmt::Display for EventKind {
             Self::PriorityRaised { priority } => write!(f, "raised priority {priority}"),
             Self::JobStarted { .. } => f.write_str("job-started"),
             Self::JobFinished { code_bytes, .. } => write!(f, "job-finished {code_bytes} bytes"),
+            Self::Inlined { callee } => write!(f, "inlined function {}", callee.0),
             Self::Published { tier, code_bytes } => {
                 write!(f, "published {} {code_bytes} bytes", tier.name())
             }

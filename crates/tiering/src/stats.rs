@@ -124,7 +124,7 @@ impl Counters {
     /// Takes an event into account.
     pub(crate) fn record(&self, kind: &EventKind) {
         match *kind {
-            EventKind::FunctionValidated { .. } => {}
+            EventKind::FunctionValidated { .. } | EventKind::Inlined { .. } => {}
             EventKind::FirstCompiled { tier, compile, .. } => self.tier(tier).compiled(compile),
             EventKind::TierRequested { .. } => add(&self.requests, 1),
             EventKind::PriorityRaised { .. } => add(&self.raises, 1),

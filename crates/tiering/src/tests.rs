@@ -143,6 +143,7 @@ fn short(kind: &EventKind) -> String {
         EventKind::PriorityRaised { .. } => "raise".into(),
         EventKind::JobStarted { .. } => "start".into(),
         EventKind::JobFinished { .. } => "finish".into(),
+        EventKind::Inlined { callee } => format!("inline:{}", callee.0),
         EventKind::Published { tier, .. } => format!("publish:{}", letter(tier)),
         EventKind::Installed { tier } => format!("install:{}", letter(tier)),
         EventKind::CodeRetired { tier, .. } => format!("retire:{}", letter(tier)),

@@ -169,6 +169,7 @@ fn steps(events: &[Event], func: u32) -> Vec<String> {
             EventKind::OsrEntered { site } => Some(format!("entered {}", site.0)),
             EventKind::FunctionValidated { .. }
             | EventKind::PriorityRaised { .. }
+            | EventKind::Inlined { .. }
             | EventKind::CodeFreed { .. }
             | EventKind::OsrStarted { .. }
             | EventKind::OsrRequested { .. }
