@@ -28,6 +28,7 @@ mod memory;
 mod module_code;
 mod pages;
 mod pc_map;
+mod profile;
 mod raw;
 mod signals;
 mod stack;
@@ -46,6 +47,7 @@ pub use error::{RuntimeError, RuntimeErrorKind};
 pub use memory::{LinearMemory, WASM_PAGE_BYTES, probe_memory_style, reserved_memory_style};
 pub use module_code::{ModuleCode, ModuleCodeParts};
 pub use pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
+pub use profile::{ProfileFormat, Profiler};
 pub use signals::install_signal_handlers;
 
 pub use externref::ExternValue;

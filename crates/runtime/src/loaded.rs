@@ -216,6 +216,9 @@ impl LoadedModule {
         if !Arc::ptr_eq(module.env(), code.env()) {
             return Err(RuntimeError::misuse("code of another module".to_owned()));
         }
+        if let Some(profiler) = code.code_space().profiler() {
+            profiler.module(code.owner(), &module);
+        }
         Ok(Arc::new(Self {
             module,
             code,

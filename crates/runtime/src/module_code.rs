@@ -183,6 +183,9 @@ impl ModuleCode {
 
 impl Drop for ModuleCode {
     fn drop(&mut self) {
+        if let Some(profiler) = self.code_space.profiler() {
+            profiler.forget(self.owner);
+        }
         let published = self
             .published
             .get_mut()

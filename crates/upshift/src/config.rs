@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use upshift_abi::Tier;
 use upshift_module::FuncIndex;
+use upshift_runtime::ProfileFormat;
 use upshift_tiering::{
     CompileMode, EventSink, Schedule, ScheduleRecorder, TierMask, TierPolicy, TieringOptions,
     Tuning,
@@ -33,6 +34,31 @@ pub struct Config {
     pub(crate) max_wasm_stack: usize,
     pub(crate) memory_reservation: Option<bool>,
     pub(crate) code_reserve_bytes: Option<usize>,
+    pub(crate) profiling: ProfilingStrategy,
+}
+
+/// What is written for profilers; see [`Config::profiler`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum ProfilingStrategy {
+    /// Nothing.
+    #[default]
+    None,
+    /// `/tmp/perf-PID.map`, a text file with address, size and name of each piece of code, which `perf report` and others read.
+    /// It has no code in it, and does not tell code that was freed from code that took its place.
+    PerfMap,
+    /// `jit-PID.dump` in the current folder, with the code and the time of each piece. For `perf record -k mono` and
+    /// `perf inject --jit`, or samply.
+    JitDump,
+}
+
+impl ProfilingStrategy {
+    pub(crate) fn format(self) -> Option<ProfileFormat> {
+        match self {
+            Self::None => None,
+            Self::PerfMap => Some(ProfileFormat::PerfMap),
+            Self::JitDump => Some(ProfileFormat::JitDump),
+        }
+    }
 }
 
 impl Default for Config {
@@ -53,6 +79,7 @@ impl Config {
             max_wasm_stack: MAX_WASM_STACK,
             memory_reservation: None,
             code_reserve_bytes: None,
+            profiling: ProfilingStrategy::None,
         }
     }
 
@@ -205,6 +232,14 @@ impl Config {
         self
     }
 
+    /// What is written for profilers, so that they show functions by name with the tier behind it: `name [baseline]`,
+    /// `name [optimizing]`, and `name [osr]` for loops that are entered in the middle. Engines of one process share the file.
+    /// Default: nothing, at no cost.
+    pub fn profiler(&mut self, profile: ProfilingStrategy) -> &mut Self {
+        self.profiling = profile;
+        self
+    }
+
     /// How many registers of each class baseline code may allocate, to test its spilling.
     #[doc(hidden)]
     pub fn baseline_registers(&mut self, registers: impl Into<Option<u8>>) -> &mut Self {
@@ -220,6 +255,7 @@ impl fmt::Debug for Config {
             .field("max_wasm_stack", &self.max_wasm_stack)
             .field("memory_reservation", &self.memory_reservation)
             .field("code_reserve_bytes", &self.code_reserve_bytes)
+            .field("profiling", &self.profiling)
             .finish()
     }
 }

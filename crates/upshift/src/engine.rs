@@ -13,7 +13,7 @@ use upshift_baseline::BaselineCompiler;
 use upshift_module::{DecodeOptions, Module as DecodedModule, ModuleEnv, Parallelism};
 use upshift_optimizing::OptimizingCompiler;
 use upshift_runtime::{
-    CodeSpace, CodeSpaceOptions, LoadedModule, ModuleCode, ModuleCodeParts, StoreInner,
+    CodeSpace, CodeSpaceOptions, LoadedModule, ModuleCode, ModuleCodeParts, Profiler, StoreInner,
     StoreOptions, StoreParts, TypeRegistry, libcall_table, probe_memory_style,
     reserved_memory_style,
 };
@@ -53,7 +53,7 @@ impl Engine {
     ///
     /// # Errors
     /// Kind [`ErrorKind::Unsupported`] on a processor without SSE4.1; kind [`ErrorKind::Resource`] if the system
-    /// refuses address space for code.
+    /// refuses address space for code, or the file of a profiler.
     pub fn new(config: &Config) -> Result<Self> {
         let cpu = CpuFeatures::detect();
         if !cpu.has(CpuFeatures::SSE41) {
@@ -65,6 +65,9 @@ impl Engine {
         let mut options = CodeSpaceOptions::default();
         if let Some(bytes) = config.code_reserve_bytes {
             options.reserve_bytes = bytes;
+        }
+        if let Some(format) = config.profiling.format() {
+            options.profiler = Some(Profiler::new(format).map_err(Error::from_runtime)?);
         }
         let memory_style = match config.memory_reservation {
             None => probe_memory_style(),

@@ -75,7 +75,7 @@ mod value;
 mod wrap;
 
 pub use caller::Caller;
-pub use config::Config;
+pub use config::{Config, ProfilingStrategy};
 pub use engine::Engine;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use externref::ExternRef;

@@ -147,6 +147,17 @@ impl Backing {
         Ok(())
     }
 
+    /// Makes all of the code area executable for a moment, while nothing is in it: profilers take note of mappings that become
+    /// executable, and are told of none when pages are moved.
+    pub(super) fn announce(&self) -> Result<(), RuntimeError> {
+        for protection in [Protection::READ_EXECUTE, Protection::NONE] {
+            // SAFETY: rule CODE: inside the reservation, and nobody has a page of it yet.
+            unsafe { region::protect(self.code(), self.code_bytes(), protection) }
+                .map_err(|error| RuntimeError::os("showing profilers the code space", error))?;
+        }
+        Ok(())
+    }
+
     /// Lets `write` fill `bytes` of code at `offset` from the start of code. Nobody else has the range.
     pub(super) fn write(
         &self,

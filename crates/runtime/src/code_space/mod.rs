@@ -22,10 +22,12 @@ use crate::arch::LibcallTable;
 use crate::entry_table::EntryTable;
 use crate::error::{RuntimeError, RuntimeErrorKind};
 use crate::pc_map::{Blob, PcMap};
+use crate::profile::{ProfileFormat, Profiler};
 use crate::signals::install_signal_handlers;
 use backing::{Backing, INT3, PAGE_BYTES};
 use ranges::{GRANULE_BYTES, RangeAllocator};
 use rustix::thread::{MembarrierCommand, membarrier};
+use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +51,7 @@ pub struct CodeSpace {
     live_bytes: AtomicUsize,
     published_baseline_bytes: AtomicUsize,
     published_optimizing_bytes: AtomicUsize,
+    profiler: Option<Arc<Profiler>>,
     backing: Backing,
 }
 
@@ -71,9 +74,20 @@ impl CodeSpace {
         libcalls: &LibcallTable,
     ) -> Result<Arc<Self>, RuntimeError> {
         install_signal_handlers()?;
-        crate::arch::x64::host_entry()
+        let host_entry = crate::arch::x64::host_entry()
             .map_err(|error| RuntimeError::os("making the entry stub", error))?;
-        let backing = Backing::new(options.effective_bytes(), options.dual_mapping)?;
+        if let Some(profiler) = &options.profiler {
+            let code = crate::arch::x64::host_entry_code();
+            profiler.stub("entry", host_entry as usize, &code);
+        }
+        // Who reads a perf map looks names up for code in anonymous memory only.
+        let anonymous = (options.profiler.as_ref())
+            .is_some_and(|profiler| profiler.format() == ProfileFormat::PerfMap);
+        let dual_mapping = options.dual_mapping && !anonymous;
+        let backing = Backing::new(options.effective_bytes(), dual_mapping)?;
+        if anonymous {
+            backing.announce()?;
+        }
         let mut space = Self {
             pc_map: PcMap::new(backing.code().addr(), backing.code_bytes())?,
             code: Mutex::new(CodeRanges {
@@ -88,6 +102,7 @@ impl CodeSpace {
             live_bytes: AtomicUsize::new(0),
             published_baseline_bytes: AtomicUsize::new(0),
             published_optimizing_bytes: AtomicUsize::new(0),
+            profiler: options.profiler.clone(),
             backing,
         };
         space.write_common_stubs()?;
@@ -133,11 +148,16 @@ impl CodeSpace {
             return Err(malformed("its alignment"));
         }
         let (offset, entry) = self.take_code(code.code.len(), align)?;
-        let linked = self.link(code, entries, offset);
-        if let Err(error) = linked {
-            // Never executed, so it can be used again at once.
-            self.code().ranges.free(offset, code.code.len());
-            return Err(error);
+        let linked = match self.link(code, entries, offset) {
+            Ok(linked) => linked,
+            Err(error) => {
+                // Never executed, so it can be used again at once.
+                self.code().ranges.free(offset, code.code.len());
+                return Err(error);
+            }
+        };
+        if let (Some(profiler), Some(linked)) = (&self.profiler, linked) {
+            profiler.code(owner, code, entry.addr(), linked);
         }
         self.pc_map.insert(Blob::new(entry.addr(), code, owner));
         self.live_bytes
@@ -175,6 +195,11 @@ impl CodeSpace {
     /// `Resource` when there is no room.
     pub fn host_stub(self: &Arc<Self>, ty: &FuncType) -> Result<HostStub, RuntimeError> {
         self.host_stub_of(ty)
+    }
+
+    /// Who is told where code is.
+    pub(crate) fn profiler(&self) -> Option<&Arc<Profiler>> {
+        self.profiler.as_ref()
     }
 
     /// Sizes now.
@@ -220,16 +245,16 @@ impl CodeSpace {
         Ok((offset, entry))
     }
 
-    /// Writes code to its range, pads the range with `int3`, and applies relocations.
+    /// Writes code to its range, pads the range with `int3`, and applies relocations. Gives a copy if there is a profiler.
     fn link(
         &self,
         code: &CompiledFunc,
         entries: &EntryTable,
         offset: usize,
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<Option<Vec<u8>>, RuntimeError> {
         let bytes = code.code.len();
         let base = self.backing.code().addr() + offset;
-        let mut result = Ok(());
+        let mut result = Ok(None);
         let padded = bytes.next_multiple_of(GRANULE_BYTES);
         self.backing.write(offset, padded, |slice| {
             slice[..bytes].copy_from_slice(&code.code);
@@ -253,6 +278,9 @@ impl CodeSpace {
                     (_, _) => result = Err(malformed("a relocation")),
                 }
             }
+            if self.profiler.is_some() && result.is_ok() {
+                result = Ok(Some(slice[..bytes].to_vec()));
+            }
         })?;
         result
     }
@@ -260,6 +288,7 @@ impl CodeSpace {
     /// Writes a stub that lives as long as the space; its address.
     fn write_stub(
         &self,
+        name: &dyn fmt::Display,
         bytes: usize,
         make: impl FnOnce(usize) -> Vec<u8>,
     ) -> Result<CodePtr, RuntimeError> {
@@ -271,6 +300,9 @@ impl CodeSpace {
                 slice.fill(INT3);
                 slice[..stub.len()].copy_from_slice(&stub);
             })?;
+        if let Some(profiler) = &self.profiler {
+            profiler.stub(&name.to_string(), entry.addr(), &stub);
+        }
         self.live_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(entry)
     }

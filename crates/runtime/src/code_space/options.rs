@@ -1,6 +1,8 @@
 //! How a code space is made, and how full it is.
 
+use crate::profile::Profiler;
 use rustix::process::{Resource, getrlimit};
+use std::sync::Arc;
 use upshift_abi::Tier;
 
 /// How a [`CodeSpace`](crate::CodeSpace) is made.
@@ -14,6 +16,8 @@ pub struct CodeSpaceOptions {
     pub dual_mapping: bool,
     /// Whether the addresses of freed code are never used again, so that a stale pointer hits `int3`. For tests.
     pub quarantine: bool,
+    /// Who is told where code is.
+    pub profiler: Option<Arc<Profiler>>,
 }
 
 impl Default for CodeSpaceOptions {
@@ -22,6 +26,7 @@ impl Default for CodeSpaceOptions {
             reserve_bytes: 1 << 30,
             dual_mapping: true,
             quarantine: false,
+            profiler: None,
         }
     }
 }

@@ -46,19 +46,20 @@ impl CodeSpace {
     /// Writes the stubs that every space has.
     pub(super) fn write_common_stubs(&mut self) -> Result<(), RuntimeError> {
         let libcalls = self.stubs.libcalls;
-        let write = |stub: Vec<u8>| self.write_stub(stub.len(), |_| stub);
+        let write = |name: &str, stub: Vec<u8>| self.write_stub(&name, stub.len(), |_| stub);
         let exits = Libcall::ALL
             .iter()
             .map(|&libcall| {
                 let target = (libcalls.address)(libcall);
-                write(if libcall == Libcall::CounterOverflow {
+                let stub = if libcall == Libcall::CounterOverflow {
                     counter_stub(target)
                 } else {
                     exit_stub(target)
-                })
+                };
+                write(libcall.name(), stub)
             })
             .collect::<Result<_, _>>()?;
-        let common = write(lazy_common(libcalls.lazy_compile))?;
+        let common = write("first calls", lazy_common(libcalls.lazy_compile))?;
         self.stubs.exits = exits;
         self.stubs.lazy_common = Some(common);
         Ok(())
@@ -77,7 +78,8 @@ impl CodeSpace {
             let mut all = chunks.to_vec();
             while all.len() < wanted {
                 let first = u32::try_from(all.len() * LAZY_CHUNK_STUBS).unwrap_or(u32::MAX);
-                let chunk = self.write_stub(LAZY_CHUNK_STUBS * LAZY_STUB_BYTES, |at| {
+                let name = format!("first calls from {first} on");
+                let chunk = self.write_stub(&name, LAZY_CHUNK_STUBS * LAZY_STUB_BYTES, |at| {
                     lazy_chunk(at, first, common)
                 })?;
                 all.push(chunk.addr());
@@ -103,7 +105,8 @@ impl CodeSpace {
             self.stubs.libcalls.host_call,
         );
         let slot = self.take_slots(1)?;
-        let code = match self.write_stub(bytes.len(), |_| bytes) {
+        let name = format!("host call {ty}");
+        let code = match self.write_stub(&name, bytes.len(), |_| bytes) {
             Ok(code) => code,
             Err(error) => {
                 self.free_slots(slot, 1);

@@ -14,6 +14,7 @@ fn space(bytes: usize, dual_mapping: bool, quarantine: bool) -> Arc<CodeSpace> {
         reserve_bytes: bytes,
         dual_mapping,
         quarantine,
+        profiler: None,
     };
     CodeSpace::new(&options, &libcalls()).unwrap()
 }

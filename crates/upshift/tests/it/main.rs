@@ -21,6 +21,8 @@ mod nesting;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod reentry;
 #[cfg(test)]
 mod schedules;

@@ -23,6 +23,8 @@ const CASES: &[(&str, fn())] = &[
         crate::initial_memories::files_are_closed,
     ),
     ("data_with_few_mappings", data_with_few_mappings),
+    ("perf_map", crate::profiles::perf_map),
+    ("jit_dump", crate::profiles::jit_dump),
 ];
 
 #[test]

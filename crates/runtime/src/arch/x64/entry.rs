@@ -117,6 +117,11 @@ pub(crate) fn host_entry() -> Result<HostEntry, &'static region::Error> {
     STUB.get_or_init(make).as_ref().copied()
 }
 
+/// The bytes of the stub.
+pub(crate) fn host_entry_code() -> Vec<u8> {
+    assemble()
+}
+
 fn make() -> Result<HostEntry, region::Error> {
     let bytes = assemble();
     let mut page = region::alloc(bytes.len(), region::Protection::READ_WRITE)?;

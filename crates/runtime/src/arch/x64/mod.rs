@@ -16,7 +16,7 @@ mod lazy;
 pub(crate) mod tests;
 
 pub(crate) use counter::{SavedRegisters, counter_stub};
-pub(crate) use entry::host_entry;
+pub(crate) use entry::{host_entry, host_entry_code};
 pub(crate) use exit::exit_stub;
 pub(crate) use host::{HostShape, host_stub};
 pub(crate) use lazy::{LAZY_CHUNK_STUBS, LAZY_STUB_BYTES, lazy_chunk, lazy_common};

@@ -170,6 +170,7 @@ fn installed_code_is_called_through_its_slot() {
             reserve_bytes: 16 << 20,
             dual_mapping,
             quarantine: false,
+            profiler: None,
         }));
     }
 }
