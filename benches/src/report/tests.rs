@@ -129,6 +129,22 @@ fn event(at_ms: f64, func: u32, kind: TierEventKind) -> TierEvent {
     }
 }
 
+/// The steps of a loop that is entered in the middle.
+fn entered(start: f64, func: u32) -> [TierEvent; 5] {
+    let compiled = TierEventKind::OsrCompiled {
+        site: 1,
+        compile_ms: 1.2,
+        code_bytes: 300,
+    };
+    [
+        event(start + 0.5, func, TierEventKind::OsrRequested { site: 1 }),
+        event(start + 0.8, func, TierEventKind::OsrStarted { site: 1 }),
+        event(start + 2.0, func, compiled),
+        event(start + 2.3, func, TierEventKind::OsrEntered { site: 1 }),
+        event(start + 5.0, func, TierEventKind::OsrEntered { site: 1 }),
+    ]
+}
+
 fn timeline(functions: u32) -> Timeline {
     let mut events = Vec::new();
     for func in 0..functions {
@@ -139,6 +155,11 @@ fn timeline(functions: u32) -> Timeline {
             code_bytes: 900,
         };
         events.push(event(start, func, first));
+        let installed = TierEventKind::Installed { optimizing: false };
+        events.push(event(start, func, installed));
+        if func % 5 == 0 {
+            events.extend(entered(start, func));
+        }
         if func % 3 == 0 {
             let wait = 1.0 + f64::from(func % 7);
             events.push(event(start + 1.0, func, TierEventKind::Requested));

@@ -80,6 +80,7 @@ fn run_phases(
         Some(mask) => mask.apply(&mut config, options.file())?,
         None => None,
     };
+    options.observe.profile(&mut config);
     progress.lock().watch = Watch::new(options, view, &mut config)?;
     let engine = Engine::new(&config)?;
     progress.lock().engine = Some(engine.clone());

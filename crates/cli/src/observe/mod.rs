@@ -18,7 +18,7 @@ pub(crate) use tiers::{TiersOptions, ViewOptions, tiers};
 use crate::args::RunOptions;
 use crate::out::err;
 use crate::progress::Progress;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use output::Output;
 use record::Recorder;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tiers::View;
 use trace::Phase;
-use upshift::{Config, Error, ErrorKind};
+use upshift::{Config, Error, ErrorKind, ProfilingStrategy};
 
 /// What is recorded of a run.
 #[derive(Args, Clone, Debug)]
@@ -34,6 +34,30 @@ pub(crate) struct ObserveOptions {
     /// Write all steps of tier-up to this file, for Perfetto or `upshift tiers`.
     #[arg(long, value_name = "FILE")]
     trace_tiering: Option<PathBuf>,
+    /// Tell profilers the names of functions, with their tiers.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    profile: Option<ProfileArg>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ProfileArg {
+    /// Write /tmp/perf-PID.map: names and addresses.
+    #[value(name = "perfmap")]
+    PerfMap,
+    /// Write jit-PID.dump here: names, addresses, code and times.
+    #[value(name = "jitdump")]
+    JitDump,
+}
+
+impl ObserveOptions {
+    /// Asks for what profilers need.
+    pub(crate) fn profile(&self, config: &mut Config) {
+        config.profiler(match self.profile {
+            None => ProfilingStrategy::None,
+            Some(ProfileArg::PerfMap) => ProfilingStrategy::PerfMap,
+            Some(ProfileArg::JitDump) => ProfilingStrategy::JitDump,
+        });
+    }
 }
 
 /// Somebody who watches a run.

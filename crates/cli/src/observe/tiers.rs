@@ -111,16 +111,15 @@ impl View {
 
     /// Prints and draws; whether everything could be written.
     pub(crate) fn show(&self, recording: &Recording) -> bool {
-        let mut rows = histories(recording);
-        match self.sort {
-            // As they are.
-            Sort::Time => {}
-            Sort::Heat => rows.sort_by_key(|row| std::cmp::Reverse(row.priority)),
-        }
+        let rows = histories(recording);
+        let zero = rows.iter().map(|row| row.begins_us);
+        let zero = zero
+            .fold(f64::INFINITY, f64::min)
+            .clamp(0.0, recording.end_us.max(0.0));
         let left_out = rows.len().saturating_sub(self.top);
-        rows.truncate(self.top);
+        let rows = self.chosen(rows);
         let printed = out(&table(recording, &rows, left_out));
-        let drawn = self.draw(recording, &rows, left_out);
+        let drawn = self.draw(&rows, left_out, (zero, recording.end_us));
         for result in [&printed, &drawn] {
             if let Err(error) = result {
                 err(format_args!("upshift: {error}"));
@@ -129,7 +128,28 @@ impl View {
         printed.is_ok() && drawn.is_ok()
     }
 
-    fn draw(&self, recording: &Recording, rows: &[History], left_out: usize) -> Result<(), Error> {
+    /// The functions to show, in the order in which they are shown. Where not all can be, those that more was done about than
+    /// their first compile go before the others.
+    fn chosen(&self, mut rows: Vec<History>) -> Vec<History> {
+        let hot = |row: &History| std::cmp::Reverse(row.priority);
+        let dull = |row: &History| row.life.marks.is_empty() && row.inlined_into.is_empty();
+        match self.sort {
+            Sort::Heat => rows.sort_by_key(hot),
+            Sort::Time => rows.sort_by_key(dull),
+        }
+        rows.truncate(self.top);
+        if self.sort == Sort::Time {
+            rows.sort_by(|a, b| a.begins_us.total_cmp(&b.begins_us));
+        }
+        rows
+    }
+
+    fn draw(
+        &self,
+        rows: &[History],
+        left_out: usize,
+        (zero_us, end_us): (f64, f64),
+    ) -> Result<(), Error> {
         let Some(output) = &self.svg else {
             return Ok(());
         };
@@ -137,9 +157,9 @@ impl View {
         let timeline = Timeline {
             rows: &rows,
             left_out,
-            zero: 0.0,
-            since: "the start of the engine",
-            end: Some(recording.end_us / 1e3),
+            zero: zero_us / 1e3,
+            since: &format!("the first compile, which began at {} ms", ms(zero_us)),
+            end: Some(end_us / 1e3),
             width: WIDTH,
         };
         let svg = timeline.svg().map_err(Error::msg)?;

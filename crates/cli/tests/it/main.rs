@@ -3,6 +3,7 @@
 
 mod corpus;
 mod examples;
+mod observe;
 mod program;
 mod schedules;
 mod support;
