@@ -80,8 +80,10 @@ pub struct StoreContext {
     pub stack_limit: AtomicUsize,
     /// Not zero when the host asked the guest to stop; loops test it.
     pub interrupt: AtomicU32,
-    /// The innermost activation, null outside wasm.
-    pub activation: Cell<*mut Activation>,
+    /// Not zero when somebody who frees code waits for this store, or reads its stack: exit stubs test it before they return to wasm.
+    pub attention: AtomicU32,
+    /// The innermost activation, null outside wasm. Only the thread that uses the store writes it.
+    pub activation: AtomicPtr<Activation>,
     /// The runtime's store.
     pub store: Cell<*mut c_void>,
 }
@@ -98,14 +100,16 @@ pub struct Activation {
     pub entry_sp: usize,
     /// The landing pad.
     pub landing_pc: usize,
-    /// rbp of the wasm frame that called out, stored by exit stubs; 0 while in wasm.
+    /// rbp of the wasm frame that called out, stored by exit stubs after `exit_pc`; 0 while in wasm.
     pub exit_fp: usize,
     /// Return pc into that frame.
     pub exit_pc: usize,
     /// Not zero when a helper or host function failed: the exit stub goes to the landing pad.
     pub failed: u32,
-    /// In wasm, outside, or being walked: for reclamation.
-    pub state: AtomicU32,
+    /// The store.
+    pub context: *const StoreContext,
+    /// Code that a helper has chosen and its stub will jump to, or 0. It counts as a frame of that code.
+    pub entering: usize,
     /// The stack limit of this activation, whatever an interrupt has made of [`StoreContext::stack_limit`].
     pub stack_limit: usize,
 }

@@ -6,6 +6,7 @@
 //! frame pointer that does not lie above the last one and within the activation (rule WALK).
 
 use crate::pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
+use std::sync::atomic::Ordering::Relaxed;
 use upshift_abi::{Activation, StoreContext};
 
 /// How many frames a walk takes down at most, counted from the innermost.
@@ -18,17 +19,29 @@ pub struct FramePc {
     pub pc: usize,
     /// Whether it is a return address; else the instruction there faulted.
     pub is_return: bool,
+    /// Looked up at once: when the frame is gone, its code may be freed.
+    location: Option<CodeLocation>,
 }
 
 impl FramePc {
-    /// Function and position. The code must not have been freed since: resolve frames before the module can go.
+    /// A pc in a frame that is still there.
+    pub(crate) fn new(pc: usize, is_return: bool) -> Self {
+        let location = if is_return {
+            lookup_return_pc(pc)
+        } else {
+            lookup_pc(pc)
+        };
+        Self {
+            pc,
+            is_return,
+            location,
+        }
+    }
+
+    /// Function and position.
     #[must_use]
     pub fn locate(self) -> Option<CodeLocation> {
-        if self.is_return {
-            lookup_return_pc(self.pc)
-        } else {
-            lookup_pc(self.pc)
-        }
+        self.location
     }
 }
 
@@ -42,14 +55,11 @@ impl FramePc {
 pub unsafe fn capture_frames(store: &StoreContext) -> Vec<FramePc> {
     let mut frames = Vec::new();
     let mut emit = |pc| {
-        frames.push(FramePc {
-            pc,
-            is_return: true,
-        });
+        frames.push(FramePc::new(pc, true));
         frames.len() < FRAMES_MAX
     };
     // SAFETY: rule WALK: passed on.
-    unsafe { walk_activations(store.activation.get(), &mut emit) };
+    unsafe { walk_activations(store.activation.load(Relaxed), &mut emit) };
     frames
 }
 

@@ -3,12 +3,14 @@
 use crate::activation::{FRAMES_MAX, FramePc};
 use crate::arch::x64::host_entry;
 use crate::code_space::CodePtr;
+use crate::reclaim::leaving_wasm;
 use crate::signals::{self, Current};
 use crate::stack;
 use smallvec::SmallVec;
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{Ordering, compiler_fence};
 use upshift_abi::layout::INTERRUPTED_STACK_LIMIT;
 use upshift_abi::{Activation, StoreContext, TrapCode};
 
@@ -45,7 +47,7 @@ pub struct TrapRecord {
     /// Why.
     pub code: TrapCode,
     /// The pc that faulted first, then return addresses outwards, through all activations of the store; at most
-    /// [`FRAMES_MAX`]. Resolve them ([`FramePc::locate`]) while the modules are alive.
+    /// [`FRAMES_MAX`].
     pub frames: Vec<FramePc>,
 }
 
@@ -70,6 +72,24 @@ pub unsafe fn enter(
     frame: &mut RawFrame,
     max_wasm_stack: usize,
 ) -> Result<(), Stop> {
+    // SAFETY: rule ENTER: passed on.
+    unsafe { enter_by(store, || code, vmctx, frame, max_wasm_stack) }
+}
+
+/// [`enter`] with code that is looked up when the activation is linked: from then on it is not freed (`reclaim/`, R1).
+///
+/// # Errors
+/// As for [`enter`].
+///
+/// # Safety
+/// As for [`enter`]; what `code` gives need not be alive before it is called, nor after the guest has jumped to it.
+pub(crate) unsafe fn enter_by(
+    store: &StoreContext,
+    code: impl FnOnce() -> CodePtr,
+    vmctx: *mut c_void,
+    frame: &mut RawFrame,
+    max_wasm_stack: usize,
+) -> Result<(), Stop> {
     let entry = host_entry().expect("the code space that holds the code made the stub");
     let sp = (&raw const entry).addr();
     let previous = signals::current();
@@ -84,7 +104,7 @@ pub unsafe fn enter(
             frames: signals::outer_frames(store),
         }));
     }
-    let outer = store.activation.get();
+    let outer = store.activation.load(Relaxed);
     let mut activation = Activation {
         outer,
         entry_fp: 0,
@@ -93,7 +113,8 @@ pub unsafe fn enter(
         exit_fp: 0,
         exit_pc: 0,
         failed: 0,
-        state: AtomicU32::new(0),
+        context: store,
+        entering: 0,
         stack_limit: limit,
     };
     let activation = &raw mut activation;
@@ -103,7 +124,9 @@ pub unsafe fn enter(
         "the stack area is a multiple of 16"
     );
     let stack = frame.stack.as_ptr();
-    store.activation.set(activation);
+    store.activation.store(activation, Ordering::Release);
+    compiler_fence(SeqCst);
+    let code = code();
     signals::set_current(Current {
         store,
         stack_limit: limit,
@@ -111,20 +134,26 @@ pub unsafe fn enter(
     set_stack_limit(store, limit);
     // SAFETY: rule ENTER: the caller vouches for code, context and frame; the activation outlives the call.
     let landed = unsafe { entry(activation, frame, code.as_ptr(), vmctx, stack, words) };
+    // Frames are resolved while the activation keeps the code they lie in (R6).
+    // SAFETY: rule ENTER: the activation is this function's own.
+    let failed = unsafe { (*activation).failed } != 0;
+    let stop = match landed {
+        0 => Ok(()),
+        _ if failed => Err(Stop::Failed),
+        _ => Err(Stop::Trap(signals::take_trap())),
+    };
     signals::set_current(previous);
-    store.activation.set(outer);
+    store.activation.store(outer, Ordering::Release);
+    compiler_fence(SeqCst);
+    if store.attention.load(Relaxed) != 0 {
+        // SAFETY: rule RECLAIM: on the store's thread, with the activation still in place.
+        unsafe { leaving_wasm(store) };
+    }
     // SAFETY: rule ENTER: activations of the store form a chain of live frames of this thread's callers.
     if let Some(outer) = unsafe { outer.as_ref() } {
         set_stack_limit(store, outer.stack_limit);
     }
-    if landed == 0 {
-        return Ok(());
-    }
-    // SAFETY: rule ENTER: the activation is this function's own.
-    if unsafe { (*activation).failed } != 0 {
-        return Err(Stop::Failed);
-    }
-    Err(Stop::Trap(signals::take_trap()))
+    stop
 }
 
 /// Sets the limit unless an interrupt is pending, or comes at the same time.
@@ -158,7 +187,7 @@ pub fn request_interrupt(interrupt: &AtomicU32, stack_limit: &std::sync::atomic:
 pub fn clear_interrupt(store: &StoreContext) {
     store.interrupt.store(0, SeqCst);
     // SAFETY: rule ENTER: a store's activations are alive while they are linked.
-    if let Some(activation) = unsafe { store.activation.get().as_ref() } {
+    if let Some(activation) = unsafe { store.activation.load(Relaxed).as_ref() } {
         set_stack_limit(store, activation.stack_limit);
     }
 }
@@ -169,12 +198,7 @@ impl TrapRecord {
         let frames = pcs.take(FRAMES_MAX).enumerate();
         Self {
             code,
-            frames: frames
-                .map(|(i, pc)| FramePc {
-                    pc,
-                    is_return: i != 0,
-                })
-                .collect(),
+            frames: frames.map(|(i, pc)| FramePc::new(pc, i != 0)).collect(),
         }
     }
 }

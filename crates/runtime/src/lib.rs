@@ -30,6 +30,7 @@ mod pages;
 mod pc_map;
 mod profile;
 mod raw;
+mod reclaim;
 mod signals;
 mod stack;
 mod store;
@@ -59,6 +60,7 @@ pub use loaded::{
     TierErrorKind, TierSink,
 };
 pub use raw::RawVal;
+pub use reclaim::{Poke, RetiredCode};
 pub use store::failure::{CallError, Payload, WasmFrame};
 pub use store::handles::{
     ExternHandle, ExternRefHandle, FuncHandle, GlobalHandle, InstanceHandle, MemoryHandle, StoreId,

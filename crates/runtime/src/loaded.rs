@@ -11,7 +11,7 @@ use crate::module_code::{ModuleCode, ModuleCodeParts};
 use crate::types::{TypeInfo, TypeRegistry};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompiledFunc, CpuFeatures, LoopState,
     MemoryStyle, OSR_CELLS_MAX, SiteIndex, VmLayout,
@@ -66,12 +66,24 @@ pub struct CounterReply {
     pub entry: Option<Arc<LoopEntry>>,
 }
 
-/// Code that a running loop of baseline code can be entered with. Lives as long as its module.
+/// Code that a running loop of baseline code can be entered with. Dropping it retires the code.
 #[derive(Debug)]
 pub struct LoopEntry {
     code: CodePtr,
+    code_bytes: u32,
     func: FuncIndex,
     state: LoopState,
+    /// Its code, unless the module is gone.
+    module: Weak<ModuleCode>,
+}
+
+impl Drop for LoopEntry {
+    fn drop(&mut self) {
+        // The last to know the address: a thread that goes there has noted it in its activation.
+        if let Some(module) = self.module.upgrade() {
+            module.retire_loop(self.code);
+        }
+    }
 }
 
 impl LoopEntry {
@@ -83,6 +95,12 @@ impl LoopEntry {
     /// The function.
     pub(crate) fn func(&self) -> FuncIndex {
         self.func
+    }
+
+    /// Size of the code in bytes.
+    #[must_use]
+    pub fn code_bytes(&self) -> u32 {
+        self.code_bytes
     }
 
     /// Where baseline code keeps its values there.
@@ -355,7 +373,7 @@ impl LoadedModule {
         self.code.adopt(code);
     }
 
-    /// Takes code that enters a loop over, to free it when the module goes. `state` is what its compiler was given.
+    /// Takes code that enters a loop over. `state` is what its compiler was given.
     ///
     /// # Errors
     /// If it is no code for this loop.
@@ -365,7 +383,7 @@ impl LoadedModule {
         state: LoopState,
     ) -> Result<Arc<LoopEntry>, RuntimeError> {
         let fits = code.kind() == CodeKind::Osr(state.site);
-        let (entry, func) = (code.entry(), code.func());
+        let (entry, func, code_bytes) = (code.entry(), code.func(), code.code_bytes());
         self.adopt(code);
         if !fits || state.cells() > OSR_CELLS_MAX as usize {
             let message = format!("code of function {} does not enter this loop", func.0);
@@ -373,8 +391,10 @@ impl LoadedModule {
         }
         Ok(Arc::new(LoopEntry {
             code: entry,
+            code_bytes,
             func,
             state,
+            module: Arc::downgrade(&self.code),
         }))
     }
 

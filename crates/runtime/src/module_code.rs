@@ -6,12 +6,15 @@
 use crate::code_space::{CodeOwner, CodePtr, CodeSpace, PublishedCode};
 use crate::entry_table::EntryTable;
 use crate::error::RuntimeError;
+use crate::reclaim::{Poke, Reclaimer, RetiredCode};
 use crate::types::{TypeInfo, TypeRegistry};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use upshift_abi::{
-    CompileEnv, CompiledFunc, CpuFeatures, MemoryStyle, SignatureLayout, TypeId, VmLayout,
+    CompileEnv, CompiledFunc, CpuFeatures, MemoryStyle, SignatureLayout, Tier, TypeId, VmLayout,
 };
 use upshift_module::{ModuleEnv, TypeIndex};
 
@@ -36,8 +39,9 @@ pub struct ModuleCodeParts {
 
 /// The code of a module.
 ///
-/// Published code lives until it is dropped. The [`LoadedModule`](crate::LoadedModule) holds it, which instances hold,
-/// and an instance outlives every frame of its code, so nobody runs the code when it is freed.
+/// Published code lives until it is replaced and nobody runs it any more (`reclaim/`), or until this is dropped. The
+/// [`LoadedModule`](crate::LoadedModule) holds it, which instances hold,
+/// and an instance outlives every frame of its code, so nobody runs the code then.
 pub struct ModuleCode {
     env: Arc<ModuleEnv>,
     code_space: Arc<CodeSpace>,
@@ -51,7 +55,9 @@ pub struct ModuleCode {
     type_ids: Box<[TypeId]>,
     signatures: Box<[SignatureLayout]>,
     entries: EntryTable,
-    published: Mutex<Vec<PublishedCode>>,
+    /// By address.
+    published: Mutex<HashMap<usize, PublishedCode>>,
+    reclaimer: Reclaimer,
 }
 
 impl ModuleCode {
@@ -74,6 +80,7 @@ impl ModuleCode {
             type_infos,
             entries,
             published: Mutex::default(),
+            reclaimer: Reclaimer::default(),
             env,
             code_space: parts.code_space,
             types: parts.types,
@@ -159,10 +166,64 @@ impl ModuleCode {
     /// Takes code over, to free it with the rest. Entry code of the optimizing tier must not be freed before: direct calls hold its
     /// address (rule CODE-LIFE).
     pub fn adopt(&self, code: PublishedCode) {
+        self.published().insert(code.entry().addr(), code);
+    }
+
+    /// Installs code of a defined function, takes it over, and retires the baseline code that it replaces, if it does. One thread at a
+    /// time installs code of a function. Optimized code stays, since other code may name its address (R7).
+    ///
+    /// # Panics
+    /// If the table has no such function, or the code is another function's.
+    pub fn install(&self, defined: u32, code: PublishedCode) -> Option<RetiredCode> {
+        let old = self.entries.load(defined).addr();
+        self.entries.install(defined, &code);
+        self.adopt(code);
+        let mut published = self.published();
+        let is_baseline = |code: &PublishedCode| code.tier() == Tier::Baseline;
+        if !published.get(&old).is_some_and(is_baseline) || self.entries.load(defined).addr() == old
+        {
+            return None;
+        }
+        let old = published.remove(&old);
+        drop(published);
+        old.map(|code| self.retire(code))
+    }
+
+    /// Retires code that enters a loop; nobody can newly reach it.
+    pub(crate) fn retire_loop(&self, entry: CodePtr) {
+        let code = self.published().remove(&entry.addr());
+        if let Some(code) = code {
+            self.retire(code);
+        }
+    }
+
+    fn retire(&self, code: PublishedCode) -> RetiredCode {
+        let retired = RetiredCode::of(&code);
+        self.reclaimer.retire(code);
+        retired
+    }
+
+    /// Bytes of code that was retired and not freed yet.
+    #[must_use]
+    pub fn retired_bytes(&self) -> usize {
+        self.reclaimer.retired_bytes()
+    }
+
+    /// Frees retired code that nobody runs any more, as far as that can be known now; says what was freed. `poke` is called when more
+    /// is known. While another thread is at it nothing is freed.
+    pub fn reclaim(&self, poke: &Poke) -> Vec<RetiredCode> {
+        self.reclaimer.reclaim(&self.code_space, poke)
+    }
+
+    /// Who may run the module's code.
+    pub(crate) fn reclaimer(&self) -> &Reclaimer {
+        &self.reclaimer
+    }
+
+    fn published(&self) -> MutexGuard<'_, HashMap<usize, PublishedCode>> {
         self.published
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(code);
     }
 
     /// Publishes, installs and adopts code of a defined function in one go; gives its entry.
@@ -175,8 +236,7 @@ impl ModuleCode {
         })?;
         let published = self.publish(code)?;
         let entry = published.entry();
-        self.entries.install(defined, &published);
-        self.adopt(published);
+        self.install(defined, published);
         Ok(entry)
     }
 }
@@ -190,8 +250,11 @@ impl Drop for ModuleCode {
             .published
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
+        let mut codes: Vec<_> = published.drain().map(|(_, code)| code).collect();
+        codes.extend(self.reclaimer.drain());
         // The last first, since the pc map finds those sooner.
-        for code in published.drain(..).rev() {
+        codes.sort_unstable_by_key(|code| Reverse(code.entry().addr()));
+        for code in codes {
             // SAFETY: rule CODE-LIFE: frames and entry slots that reach this code belong to instances
             // of this module, each of which holds an `Arc` of the loaded module, which holds this; nobody does any more.
             unsafe { self.code_space.free(code) };

@@ -225,7 +225,7 @@ unsafe fn take_fault(
     let Some(store) = (unsafe { CURRENT.get().store.as_ref() }) else {
         return false;
     };
-    let activation = store.activation.get();
+    let activation = store.activation.load(Ordering::Relaxed);
     // SAFETY: rule SIGNAL: as above.
     let Some(active) = (unsafe { activation.as_ref() }) else {
         return false;

@@ -7,6 +7,8 @@
 //!   that it will hold, whatever made the compiler ask. Slots are read with acquire, and what is in one was entered into the pc map before
 //!   it was stored, so the map tells which tier it is.
 //! * F2. Optimized entry code is freed with its module only, as are its callers: reclamation frees baseline code and code that enters loops.
+//!   The baseline code that a slot was read with may be freed, and its address be another function's, before the map is asked. So the slot is read again
+//!   after that: what is in it then was in it all the time.
 //! * F3. A function's own optimized entry code is what its slot gets, so a call of itself goes to its own first instruction.
 //!
 //! A compiler that asks too early gets the callee's lazy stub, which is always there and leads to whatever is in the slot: slow, but right.
@@ -35,7 +37,8 @@ impl CodeSpace {
         let defined = entries.defined(func)?;
         let entry = entries.load(defined).addr();
         let last = lookup_pc(entry)
-            .is_some_and(|found| found.tier == Tier::Optimizing && found.func == func);
+            .is_some_and(|found| found.tier == Tier::Optimizing && found.func == func)
+            && entries.load(defined).addr() == entry;
         Some(if last {
             entry
         } else {

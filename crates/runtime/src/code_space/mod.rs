@@ -189,6 +189,17 @@ impl CodeSpace {
         ranges.freed_bytes += bytes;
     }
 
+    /// Whether code can be freed for good: addresses are used again, and threads can be made to pass a fence.
+    pub(crate) fn can_recycle(&self) -> bool {
+        self.can_recycle
+    }
+
+    /// Makes every thread of the process pass a full fence, and forget instructions that it has fetched ahead. False if
+    /// the system refuses.
+    pub(crate) fn barrier(&self) -> bool {
+        self.can_recycle && membarrier(MembarrierCommand::PrivateExpeditedSyncCore).is_ok()
+    }
+
     /// The stub through which wasm calls host functions of this type. Types of one shape share it.
     ///
     /// # Errors

@@ -76,7 +76,10 @@ impl StoreInner {
             })?;
         let instance = self.allocate(loaded, Imported::sort(items), number)?;
         let index = number as usize;
-        self.modules.insert(loaded.owner().0, Arc::clone(loaded));
+        let known = self.modules.insert(loaded.owner().0, Arc::clone(loaded));
+        if known.is_none() {
+            loaded.code().reclaimer().join(self.id, &self.shared);
+        }
         instance.list_counters();
         self.instances.push(instance);
         self.write_context(index);

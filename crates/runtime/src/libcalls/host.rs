@@ -7,6 +7,7 @@ use crate::raw::RawVal;
 use crate::store::StoreInner;
 use crate::store::failure::Failure;
 use crate::store::handles::InstanceHandle;
+use std::sync::atomic::Ordering;
 use upshift_abi::HostContext;
 
 /// Rule LIBCALL. `values` holds the arguments in order and takes the results.
@@ -48,7 +49,7 @@ fn call(
 
 /// The instance that called through a table: known if its module has one instance only.
 fn caller_by_stack(store: &StoreInner) -> Option<u32> {
-    let activation = store.shared.context().activation.get();
+    let activation = store.shared.context().activation.load(Ordering::Relaxed);
     // SAFETY: rule LIBCALL: wasm runs, so there is an activation, whose exit the stub published.
     let pc = unsafe { (*activation).exit_pc };
     let owner = lookup_return_pc(pc)?.owner;

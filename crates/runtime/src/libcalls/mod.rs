@@ -20,6 +20,7 @@ use crate::store::StoreInner;
 use crate::store::failure::Failure;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use upshift_abi::{Libcall, StoreContext, VmContext};
 
 /// The helpers' addresses, for [`CodeSpace::new`](crate::CodeSpace::new).
@@ -102,5 +103,5 @@ unsafe fn fail(context: *mut StoreContext, failure: Failure) {
     let frames = store.resolve_frames(&frames);
     store.failure = Some((failure, frames));
     // SAFETY: rule LIBCALL: wasm runs, so there is an activation, in the frame of the entry stub.
-    unsafe { (*(*context).activation.get()).failed = 1 };
+    unsafe { (*(*context).activation.load(Ordering::Relaxed)).failed = 1 };
 }

@@ -16,6 +16,7 @@ use crate::arch::x64::SavedRegisters;
 use crate::loaded::LoopEntry;
 use crate::pc_map::lookup_return_pc;
 use crate::store::StoreInner;
+use std::sync::atomic::Ordering;
 use upshift_abi::callconv::x64::{INT_ARGS, VMCTX_ARG};
 use upshift_abi::{OSR_CELL_BYTES, OSR_CELLS_MAX, OsrPlace, Tier, VmContext};
 
@@ -36,7 +37,7 @@ pub(super) unsafe fn prepare(
     registers: &mut SavedRegisters,
     entry: &LoopEntry,
 ) -> u64 {
-    let activation = store.shared.context().activation.get();
+    let activation = store.shared.context().activation.load(Ordering::Relaxed);
     // SAFETY: rule LIBCALL: wasm runs, so there is an activation; the stub has published its caller.
     let (fp, pc) = unsafe { ((*activation).exit_fp, (*activation).exit_pc) };
     let state = entry.state();
@@ -72,5 +73,8 @@ pub(super) unsafe fn prepare(
     registers.ints[usize::from(VMCTX_ARG)] = vmctx.expose_provenance() as u64;
     registers.ints[usize::from(INT_ARGS[0])] =
         store.loop_cells.as_mut_ptr().expose_provenance() as u64;
-    entry.code().addr() as u64
+    let target = entry.code().addr();
+    // SAFETY: rule LIBCALL: as above. From here on the address counts as a frame (`reclaim/`, R1), so the entry may go.
+    unsafe { (*activation).entering = target };
+    target as u64
 }

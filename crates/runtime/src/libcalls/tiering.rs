@@ -2,26 +2,29 @@
 
 use super::run;
 use crate::arch::x64::SavedRegisters;
-use crate::code_space::CodePtr;
+use crate::error::RuntimeError;
 use crate::loaded::CounterVisit;
 use crate::store::failure::Failure;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use upshift_abi::{SiteIndex, TrapCode, VmContext};
+use upshift_abi::{EntrySlot, SiteIndex, TrapCode, VmContext};
 use upshift_module::FuncIndex;
 
-/// Rule LIBCALL. A function without code is called: gives its entry, or null having failed.
-pub(super) unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -> *const u8 {
+/// Rule LIBCALL. A function without code is called: gives its slot, or null having failed.
+pub(super) unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -> *const EntrySlot {
     // SAFETY: rule LIBCALL: called by the lazy stub.
-    let code: Option<CodePtr> = unsafe {
+    let slot = unsafe {
         run(vmctx, |store, instance| {
             let loaded = Arc::clone(&store.instances[instance].loaded);
-            let code = loaded.sink().compile_first(&loaded, FuncIndex(func));
-            code.map(Some).map_err(Failure::Compile)
+            let func = FuncIndex(func);
+            let compiled = loaded.sink().compile_first(&loaded, func);
+            compiled.map_err(Failure::Compile)?;
+            let slot = loaded.entries().slot_of(func);
+            slot.ok_or_else(|| RuntimeError::misuse("an import was compiled").into())
         })
     };
-    code.map_or(ptr::null(), CodePtr::as_ptr)
+    ptr::with_exposed_provenance(slot)
 }
 
 /// Rule LIBCALL. A counter flipped its sign: rearms it; gives the address of a loop entry with the registers prepared

@@ -4,14 +4,13 @@ use super::StoreInner;
 use super::failure::{CallError, Failure};
 use super::handles::FuncHandle;
 use crate::code_space::CodePtr;
-use crate::enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter};
+use crate::enter::{RawFrame, Stop, TrapRecord, clear_interrupt, enter_by};
 use crate::error::RuntimeError;
 use crate::func::{HostCall, HostFunc};
 use crate::raw::RawVal;
 use crate::signals;
 use crate::types::TypeInfo;
 use smallvec::SmallVec;
-use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use upshift_abi::callconv::x64::{INT_ARGS, INT_RESULTS};
@@ -104,12 +103,9 @@ impl StoreInner {
             frame.ints[0] = area.as_mut_ptr().expose_provenance() as u64;
         }
         place_args(&mut frame, info, args);
-        // SAFETY: rule ENTER: the slot of a record lives as long as the module, which the store holds.
-        let code = unsafe { (*record.slot).0.load(Ordering::Acquire) };
-        let code = CodePtr::new(code).expect("an entry slot is never empty");
         // SAFETY: rule ENTER: the code in a record's slot follows the convention of the record's type, by
         // which the frame was filled; the context is of this store.
-        let outcome = unsafe { self.enter(code, record.vmctx, &mut frame) };
+        let outcome = unsafe { self.enter(record, &mut frame) };
         if let Err(stop) = outcome {
             return Err(self.stopped(stop));
         }
@@ -120,21 +116,22 @@ impl StoreInner {
     /// Enters wasm, with the store reachable for helpers.
     ///
     /// # Safety
-    /// As for [`enter`].
-    unsafe fn enter(
-        &mut self,
-        code: CodePtr,
-        vmctx: *mut c_void,
-        frame: &mut RawFrame,
-    ) -> Result<(), Stop> {
+    /// As for [`enter_by`], with the record's code and context.
+    unsafe fn enter(&mut self, record: &FuncRecord, frame: &mut RawFrame) -> Result<(), Stop> {
         let max_wasm_stack = self.options.max_wasm_stack;
         let context = self.context_ptr();
         let this: *mut Self = self;
+        let (slot, vmctx) = (record.slot, record.vmctx);
+        let code = move || {
+            // SAFETY: rule ENTER: the slot of a record lives as long as the module, which the store holds.
+            let code = unsafe { (*slot).0.load(Ordering::Acquire) };
+            CodePtr::new(code).expect("an entry slot is never empty")
+        };
         // SAFETY: rule STORE-ALIAS: the context lives in an allocation of its own that the store holds.
         // From here to the return, `self` is not used: helpers use `this`.
         unsafe {
             let outer = (*context).store.replace(this.cast());
-            let outcome = enter(&*context, code, vmctx, frame, max_wasm_stack);
+            let outcome = enter_by(&*context, code, vmctx, frame, max_wasm_stack);
             (*context).store.set(outer);
             outcome
         }

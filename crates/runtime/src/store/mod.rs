@@ -26,6 +26,7 @@ use crate::global::Global;
 use crate::instance::Instance;
 use crate::libcalls::LoopCell;
 use crate::loaded::LoadedModule;
+use crate::reclaim::answer_idle;
 use crate::table::{TABLE_ELEMENTS_MAX, Table};
 use crate::types::TypeRegistry;
 use failure::{Failure, WasmFrame};
@@ -202,6 +203,10 @@ impl Drop for StoreInner {
         for instance in &self.instances {
             instance.fold_counters();
         }
+        for loaded in self.modules.values() {
+            loaded.code().reclaimer().leave(self.id);
+        }
+        answer_idle(&self.shared);
     }
 }
 

@@ -18,7 +18,7 @@
 //! baseline function, with its stack arguments above: just what the body would find if it had been called.
 
 use super::exit::{call_rust, publish_exit, return_or_land};
-use super::{Assembler, disp, finish};
+use super::{Assembler, ENTERING, disp, finish};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
@@ -88,7 +88,15 @@ pub(crate) fn counter_stub(target: *const c_void) -> Vec<u8> {
     for reg in 0..16_u8 {
         dynasm!(asm ; .arch x64 ; movaps Rx(reg), [rsp + float_home(reg)]);
     }
-    dynasm!(asm ; .arch x64 ; leave ; ret 16 ; enter:);
+    // From here on the activation says "inside", so its word for the jump's target has done its work (`reclaim/`).
+    dynasm!(asm
+        ; .arch x64
+        ; leave
+        ; ret 16
+        ; enter:
+        ; mov r10, [rbp - 8]
+        ; mov QWORD [r10 + ENTERING], 0
+    );
     for reg in CALLEE_SAVED.into_iter().chain([VMCTX_ARG, INT_ARGS[0]]) {
         dynasm!(asm ; .arch x64 ; mov Rq(reg), [rsp + int_home(reg)]);
     }

@@ -2,8 +2,9 @@
 //!
 //! The slot of function `i` holds stub `i`, `mov eax, i; jmp common`. The stubs are the same for all
 //! modules of an engine, so a function that is never called costs its slot and nothing else. The
-//! common part keeps every argument register, has the function compiled, and jumps to it: the callee finds
-//! the stack as the caller left it, whether it was a call or a tail call.
+//! common part keeps every argument register, has the function compiled, and jumps to what is in its slot by then: the callee
+//! finds the stack as the caller left it, whether it was a call or a tail call. Rust gives the slot and not the code, since code
+//! may be replaced and freed while a thread is outside of wasm with its address in hand (`reclaim/`).
 //!
 //! ```text
 //!   rbp-8            the activation
@@ -60,7 +61,7 @@ pub(crate) fn lazy_common(compile: LazyCompile) -> Vec<u8> {
     for i in 0..FLOAT_ARGS {
         dynasm!(asm ; .arch x64 ; movaps Rx(i), [rbp + float_home(i)]);
     }
-    dynasm!(asm ; .arch x64 ; leave ; jmp rax);
+    dynasm!(asm ; .arch x64 ; leave ; jmp QWORD [rax]);
     finish(asm)
 }
 

@@ -49,6 +49,22 @@ const LANDING_PC: i32 = disp(offset_of!(Activation, landing_pc));
 const EXIT_FP: i32 = disp(offset_of!(Activation, exit_fp));
 const EXIT_PC: i32 = disp(offset_of!(Activation, exit_pc));
 const FAILED: i32 = disp(offset_of!(Activation, failed));
+const CONTEXT: i32 = disp(offset_of!(Activation, context));
+const ENTERING: i32 = disp(offset_of!(Activation, entering));
+const ATTENTION: i32 = disp(offset_of!(StoreContext, attention));
+
+/// Reads a word that other code may write at the same time, as a debugger would: by an instruction that the compiler knows nothing of.
+///
+/// # Safety
+/// Rule RECLAIM or rule WALK: the word can be read.
+pub(crate) unsafe fn peek(at: *const usize) -> usize {
+    let word;
+    // SAFETY: rule RECLAIM: a load of a word that is there.
+    unsafe {
+        std::arch::asm!("mov {}, [{}]", out(reg) word, in(reg) at, options(nostack, preserves_flags));
+    }
+    word
+}
 
 /// The bytes of an assembled stub.
 ///

@@ -138,7 +138,7 @@ fn a_failing_lazy_compile_lands() {
             Err(Stop::Failed)
         ));
     }
-    assert!(world.store.activation.get().is_null());
+    assert!(world.store.activation.load(Ordering::Relaxed).is_null());
 }
 
 /// `weighted(1, 2, 3, 4, first)` through its exit stub, from a frame.

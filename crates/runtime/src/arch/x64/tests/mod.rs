@@ -15,10 +15,10 @@ use crate::entry_table::EntryTable;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use upshift_abi::{
-    CallSite, CodeKind, CompiledFunc, HostContext, Libcall, Reloc, StoreContext, Tier, TrapCode,
-    TrapSite, VmContext,
+    CallSite, CodeKind, CompiledFunc, EntrySlot, HostContext, Libcall, Reloc, StoreContext, Tier,
+    TrapCode, TrapSite, VmContext,
 };
 use upshift_module::{FuncIndex, FuncType};
 
@@ -29,6 +29,8 @@ pub(crate) const OWNER: CodeOwner = CodeOwner(0x0123_4567_89ab_cdef);
 
 /// What lazy stubs of tests run: the address that the test put here, or a failure if it is 0.
 pub(crate) static LAZY_TARGET: AtomicUsize = AtomicUsize::new(0);
+/// What the stub loads it from.
+static LAZY_SLOT: EntrySlot = EntrySlot(AtomicPtr::new(std::ptr::null_mut()));
 /// vmctx and function that a lazy stub passed last.
 pub(crate) static LAZY_SEEN: (AtomicUsize, AtomicU32) = (AtomicUsize::new(0), AtomicU32::new(0));
 /// The address of a loop entry, and what is done to the registers before.
@@ -61,10 +63,10 @@ fn clobber() {
 /// The activation of a context's store.
 fn fail(context: *mut VmContext) {
     // SAFETY: rule STUB: stubs pass a live context of a store with an activation.
-    unsafe { (*(*(*context).store).activation.get()).failed = 1 };
+    unsafe { (*(*(*context).store).activation.load(Ordering::Relaxed)).failed = 1 };
 }
 
-unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -> *const u8 {
+unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -> *const EntrySlot {
     clobber();
     LAZY_SEEN.0.store(vmctx.addr(), Ordering::Relaxed);
     LAZY_SEEN.1.store(func, Ordering::Relaxed);
@@ -72,7 +74,11 @@ unsafe extern "C" fn lazy_compile(vmctx: *mut VmContext, func: u32) -> *const u8
     if target == 0 {
         fail(vmctx);
     }
-    std::ptr::with_exposed_provenance(target)
+    LAZY_SLOT.0.store(
+        std::ptr::with_exposed_provenance_mut(target),
+        Ordering::Relaxed,
+    );
+    &raw const LAZY_SLOT
 }
 
 unsafe extern "C" fn counter_overflow(
@@ -164,7 +170,8 @@ impl World {
         let store = Box::new(StoreContext {
             stack_limit: AtomicUsize::new(0),
             interrupt: AtomicU32::new(0),
-            activation: Cell::new(std::ptr::null_mut()),
+            attention: AtomicU32::new(0),
+            activation: AtomicPtr::default(),
             store: Cell::new(std::ptr::null_mut()),
         });
         let vmctx = Box::new(VmContext {

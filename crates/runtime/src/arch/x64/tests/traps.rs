@@ -11,6 +11,7 @@ use crate::memory::LinearMemory;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::cell::Cell;
 use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 use upshift_abi::{MemoryStyle, StoreContext, TrapCode};
 use upshift_module::{FuncType, ValType};
 
@@ -91,7 +92,7 @@ fn check_trap(code: TrapCode, depth: u64, args: [u64; 2], bottom: fn(&mut Assemb
         assert_eq!(found.wasm_offset, Some(base + offset));
         assert_eq!(found.trap, (i == 0).then_some(code));
     }
-    assert!(world.store.activation.get().is_null());
+    assert!(world.store.activation.load(Ordering::Relaxed).is_null());
 }
 
 #[test]
@@ -170,9 +171,9 @@ impl Nest<'_> {
         // SAFETY: rule WALK: called from a host function of this store, on its thread.
         let frames = unsafe { capture_frames(&self.world.store) };
         assert!(!frames.is_empty() && frames.iter().all(|frame| frame.is_return));
-        let before = self.world.store.activation.get();
+        let before = self.world.store.activation.load(Ordering::Relaxed);
         let result = self.level(depth);
-        assert_eq!(self.world.store.activation.get(), before);
+        assert_eq!(self.world.store.activation.load(Ordering::Relaxed), before);
         match result {
             Ok(value) => Ok(value + 1),
             Err(Stop::Trap(record)) => {
@@ -233,7 +234,7 @@ fn nests_host_and_wasm_with_a_trap_below() {
             } else {
                 assert!(matches!(result, Err(Stop::Failed)));
             }
-            assert!(world.store.activation.get().is_null());
+            assert!(world.store.activation.load(Ordering::Relaxed).is_null());
         }
     }
 }

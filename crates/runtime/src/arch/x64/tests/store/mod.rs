@@ -3,6 +3,7 @@
 
 mod failures;
 mod instances;
+mod reclaim;
 mod tables;
 mod tiering;
 

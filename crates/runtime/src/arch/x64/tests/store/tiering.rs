@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use upshift_abi::{Libcall, RelocTarget};
 
 /// Counts down from -1, and goes to the slow path at once.
-fn counting() -> super::Body {
+pub(super) fn counting() -> super::Body {
     body(|loaded, asm, sites| {
         let counter = i32::try_from(loaded.layout().counter(1)).unwrap();
         dynasm!(asm ; .arch x64
