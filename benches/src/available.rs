@@ -25,7 +25,7 @@ pub(crate) fn check(engine: Engine) -> Result<String, String> {
     };
     match engine.kind {
         // The engine and the harness have the version of the workspace.
-        Kind::Upshift(..) => Ok(env!("CARGO_PKG_VERSION").to_owned()),
+        Kind::Upshift(..) | Kind::Counted(_) => Ok(env!("CARGO_PKG_VERSION").to_owned()),
         Kind::Native(_) => native::compiler_version(),
         Kind::Wasmtime(_) => peer(WASMTIME),
         Kind::Wasmi => peer(WASMI),

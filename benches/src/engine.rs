@@ -20,6 +20,8 @@ pub(crate) struct Engine {
 pub(crate) enum Kind {
     /// Ours, in the process of the sample.
     Upshift(TierPolicy, CompileMode),
+    /// Ours: baseline code that counts as under [`TierPolicy::Dynamic`], and nothing that comes of it. What counting costs.
+    Counted(CompileMode),
     /// The program compiled for this machine by a C compiler, or the binary that the manifest names.
     Native(Native),
     /// Wasmtime, in the process of the sample.
@@ -60,7 +62,7 @@ pub(crate) enum JsTiers {
 }
 
 /// The names of every configuration, without `@1`.
-const NAMES: [(&str, Kind); 19] = [
+const NAMES: [(&str, Kind); 21] = [
     (
         "upshift/dynamic/lazy",
         Kind::Upshift(TierPolicy::Dynamic, CompileMode::Lazy),
@@ -93,6 +95,8 @@ const NAMES: [(&str, Kind); 19] = [
         "upshift/optimizing/eager",
         Kind::Upshift(TierPolicy::Optimizing, CompileMode::Eager),
     ),
+    ("upshift/counted/lazy", Kind::Counted(CompileMode::Lazy)),
+    ("upshift/counted/eager", Kind::Counted(CompileMode::Eager)),
     ("native", Kind::Native(Native::Default)),
     ("native/scalar", Kind::Native(Native::Scalar)),
     ("wasmtime/cranelift", Kind::Wasmtime(Strategy::Cranelift)),
@@ -118,7 +122,8 @@ impl Engine {
 
     /// The engines of a list like `upshift,native,wasmtime/winch@1`. Besides the names of single configurations
     /// the names of families stand for all their configurations: `upshift`, `wasmtime`, `v8-all`, `jsc-all`, `peers`
-    /// (all but ours) and `all`, also with `@1`. Each comes once, in the order of the list.
+    /// (all but ours) and `all`, also with `@1`. None of them has `upshift/counted`, which nobody would run. Each comes once, in the
+    /// order of the list.
     ///
     /// # Errors
     /// Says which name is unknown, and which there are.
@@ -142,8 +147,8 @@ impl Engine {
             kinds.map(|kind| Self { kind, one_thread }).collect()
         };
         Ok(match name {
-            "all" => of_family(|_| true),
-            "peers" => of_family(|kind| !matches!(kind, Kind::Upshift(..))),
+            "all" => of_family(|kind| !matches!(kind, Kind::Counted(_))),
+            "peers" => of_family(|kind| !matches!(kind, Kind::Upshift(..) | Kind::Counted(_))),
             "upshift" => of_family(|kind| matches!(kind, Kind::Upshift(..))),
             "wasmtime" => of_family(|kind| matches!(kind, Kind::Wasmtime(_))),
             "v8-all" => of_family(|kind| matches!(kind, Kind::V8(_))),
@@ -202,9 +207,18 @@ mod tests {
         };
         check("native", "native");
         check("v8@1,v8/liftoff, v8-all", "v8@1 v8/liftoff v8 v8/turbofan");
+        check("upshift/counted/lazy", "upshift/counted/lazy");
         check("wasmtime@1", "wasmtime/cranelift@1 wasmtime/winch@1");
         for engine in Engine::all() {
             assert_eq!(engine.to_string().parse(), Ok(engine));
+        }
+        for group in ["all", "upshift", "peers"] {
+            let engines = Engine::parse_list(group).expect(group);
+            assert!(
+                engines
+                    .iter()
+                    .all(|engine| !engine.to_string().contains("counted"))
+            );
         }
         let error = Engine::parse_list("native,v9").expect_err("v9");
         assert!(

@@ -3,18 +3,17 @@
 mod answer;
 
 use crate::engine::Engine;
-use crate::manifest::{self, Program};
 use crate::measure::Setup;
 use crate::report::axes::exact;
 use crate::report::{WIDTH, canvas, rows as dots, style, write};
-use crate::schema::{EngineInfo, FORMAT, RunFile};
+use crate::run::{Common, Plan, Rounds, begin};
+use crate::schema::RunFile;
 use crate::stats::{Estimate, median};
 use crate::summary::{Cell, Metric, Summary};
-use crate::warmup::{columns, rounds};
-use crate::{available, machine, measure, run as runs, store};
+use crate::warmup::columns;
+use crate::{available, manifest};
 use answer::{answer, best_static};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Options of `policies`.
 #[derive(clap::Args, Debug)]
@@ -24,7 +23,7 @@ pub(crate) struct Options {
     /// A manifest to use instead of the suite's; may be repeated.
     #[arg(long, value_name = "FILE")]
     suite: Vec<PathBuf>,
-    /// Sizes, separated by commas, or `all`.
+    /// Sizes, separated by commas, or `all`. A program with one size only is always measured.
     #[arg(long, value_name = "LIST", default_value = "test,train")]
     sizes: String,
     /// Further engines beside all policies in all compile modes, separated by commas: see `upshift-bench engines`.
@@ -33,15 +32,11 @@ pub(crate) struct Options {
     /// Processes per engine and size.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
-    /// End a process after this time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
-    /// Write the samples to this file, for `report` and `compare`.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Write a plot of the totals to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// `upshift-bench policies`.
@@ -56,95 +51,44 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             program.name
         ));
     }
-    let sizes = sizes(&program, &options.sizes)?;
     let list = match &options.engines {
         Some(more) => format!("upshift,{more}"),
         None => "upshift".to_owned(),
     };
-    let (engines, infos) = here(&list)?;
-    let mut run = RunFile {
-        format: FORMAT,
-        started_unix: rounds::seconds_now(),
-        command: std::env::args().skip(1).collect(),
-        seed: 0,
-        machine: machine::here(),
-        engines: infos,
-        programs: vec![runs::info(&program)?],
-        samples: Vec::new(),
+    let engines = available::checked(&Engine::parse_list(&list)?);
+    let plan = Plan::new(engines, vec![program], &options.sizes, false)?;
+    plan.tell_skipped();
+    let mut run = begin(&plan, None)?;
+    let rounds = Rounds {
+        setup: &Setup {
+            suites: options.suite.clone(),
+            ..options.common.setup()
+        },
+        least: options.samples,
+        time: None,
+        warm_up: true,
+        keep: &|run| options.common.keep(run),
     };
-    let setup = Setup {
-        suites: options.suite.clone(),
-        iterations: 1,
-        load_only: false,
-        marks: false,
-        events: false,
-        stream: None,
-        timeout: Duration::from_secs(options.timeout),
-    };
-    let cells = (engines.as_slice(), sizes.as_slice());
-    rounds::take(&setup, &program, cells, options.samples, |_, _, taken| {
-        run.samples.push(taken.sample);
-    });
-    show(&run, &sizes, options)?;
-    if measure::interrupted() {
-        return Err("ended by Ctrl-C; the figures are of the samples until then".to_owned());
-    }
-    Ok(())
-}
-
-/// The wanted sizes that the program has, in its order.
-///
-/// # Errors
-/// If it has none of them; says which it has.
-fn sizes(program: &Program, list: &str) -> Result<Vec<String>, String> {
-    let wanted: Vec<&str> = list.split(',').map(str::trim).collect();
-    let is_wanted = |size: &&String| list == "all" || wanted.contains(&size.as_str());
-    let found: Vec<String> = program.sizes.iter().filter(is_wanted).cloned().collect();
-    match (found.is_empty(), program.sizes.as_slice()) {
-        (false, _) => Ok(found),
-        (true, [only]) => Ok(vec![only.clone()]),
-        (true, several) => Err(format!(
-            "{}: expected one of its sizes ({}) or `all`, found {list:?}",
-            program.name,
-            several.join(", ")
-        )),
-    }
-}
-
-/// The engines of a list that can be measured here, and what is to be told of all of them.
-fn here(list: &str) -> Result<(Vec<Engine>, Vec<EngineInfo>), String> {
-    let mut engines = Vec::new();
-    let mut infos = Vec::new();
-    for engine in Engine::parse_list(list)? {
-        let checked = available::check(engine);
-        infos.push(EngineInfo {
-            name: engine.to_string(),
-            version: checked.clone().unwrap_or_default(),
-            skipped: checked.clone().err(),
-        });
-        match checked {
-            Ok(_) => engines.push(engine),
-            Err(why) => eprintln!("skipped: {engine}: {why}"),
-        }
-    }
-    Ok((engines, infos))
+    let outcome = rounds.take(plan, &mut run);
+    // Also after Ctrl-C: what was measured so far is shown.
+    show(&run, options)?;
+    outcome
 }
 
 /// Prints the tables and answers, and writes the files.
-fn show(run: &RunFile, sizes: &[String], options: &Options) -> Result<(), String> {
-    if let Some(path) = &options.json {
-        store::write(path, run)?;
-    }
+fn show(run: &RunFile, options: &Options) -> Result<(), String> {
+    let sizes = run.programs.iter().flat_map(|program| &program.sizes);
+    let sizes: Vec<&str> = sizes.map(|size| size.name.as_str()).collect();
     let summary = Summary::new(run);
     for (cell, problem) in summary.problems() {
         eprintln!("{} ({}): {problem}", cell.engine, cell.size);
     }
     if let Some(path) = &options.svg
-        && let Some(svg) = plot(run, &summary, sizes)?
+        && let Some(svg) = plot(run, &summary, &sizes)?
     {
         write(path, &canvas::standalone(&svg))?;
     }
-    for size in sizes {
+    for size in &sizes {
         let (head, rows) = rows(run, &summary, size);
         println!("{} at size {size}; times in ms, medians\n", options.program);
         print!("{}", columns(&head, &rows));
@@ -248,7 +192,7 @@ fn tiers(summary: &Summary<'_>, cell: Cell<'_>) -> (String, String) {
 }
 
 /// Totals of all engines, a panel for each size.
-fn plot(run: &RunFile, summary: &Summary<'_>, sizes: &[String]) -> Result<Option<String>, String> {
+fn plot(run: &RunFile, summary: &Summary<'_>, sizes: &[&str]) -> Result<Option<String>, String> {
     let engines: Vec<&str> = run
         .engines
         .iter()
@@ -295,29 +239,9 @@ fn plot(run: &RunFile, summary: &Summary<'_>, sizes: &[String]) -> Result<Option
 
 #[cfg(test)]
 mod tests {
-    use super::{plot, rows, sizes};
-    use crate::manifest::Program;
+    use super::{plot, rows};
     use crate::report::tests::made_up;
     use crate::summary::Summary;
-    use std::path::Path;
-
-    #[test]
-    fn wanted_sizes() {
-        let check = |of_program: &[&str], list: &str, expected: Option<&str>| {
-            let mut program = Program::of_file(Path::new("p.wasm"));
-            program.sizes = of_program.iter().map(|size| (*size).to_owned()).collect();
-            let found = sizes(&program, list);
-            assert_eq!(
-                found.as_ref().ok().map(|sizes| sizes.join(" ")).as_deref(),
-                expected,
-                "{found:?}"
-            );
-        };
-        check(&["test", "train", "ref"], "ref, test", Some("test ref"));
-        check(&["test", "train"], "all", Some("test train"));
-        check(&["only"], "test,train", Some("only"));
-        check(&["test", "train"], "large", None);
-    }
 
     #[test]
     fn a_row_and_a_dot_per_engine() {
@@ -334,7 +258,7 @@ mod tests {
         assert_eq!(rows.len(), engines.len());
         assert!(rows.iter().all(|row| row.len() == head.len()));
         assert!(rows[2][2].contains('['), "{:?}", rows[2]);
-        let svg = plot(&run, &summary, &["test".to_owned()])
+        let svg = plot(&run, &summary, &["test"])
             .expect("a plot")
             .expect("engines");
         assert!(engines.iter().all(|engine| svg.contains(engine.as_str())));

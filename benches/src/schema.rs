@@ -138,6 +138,27 @@ pub(crate) struct Measured {
     /// What tier-up did, if it was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) events: Vec<TierEvent>,
+    /// When the program had done each step of its first run, in ms since the bytes of the module were in memory (native: since the
+    /// start of the process). Steps are marks on standard error, if marks were asked for, or calls of `bench.step`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) steps_ms: Vec<f64>,
+    /// How calls from many threads went, if those were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stalls: Option<Stalls>,
+}
+
+/// What threads saw that called the same functions, pair after pair, while these got better code.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default)]
+pub(crate) struct Stalls {
+    pub(crate) threads: u32,
+    /// Calls of all threads.
+    pub(crate) calls: u64,
+    /// Times that calls were led to optimized code.
+    pub(crate) swaps: u64,
+    /// The longest time between the ends of two calls of one thread.
+    pub(crate) longest_gap_ms: f64,
+    /// The same without the time in which the thread could have run and the processor ran others.
+    pub(crate) longest_stall_ms: f64,
 }
 
 /// One instantiation and run.

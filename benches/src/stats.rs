@@ -52,6 +52,14 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     })
 }
 
+/// The arithmetic mean; none of none.
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+    let count = u32::try_from(values.len())
+        .ok()
+        .filter(|count| *count > 0)?;
+    Some(values.iter().sum::<f64>() / f64::from(count))
+}
+
 /// The geometric mean of positive values; none of none.
 pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     let mut count = 0.0;
@@ -193,7 +201,7 @@ impl Random {
     }
 
     /// A number from 0 to `limit` - 1, where `limit` is less than 2^32.
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from((self.next() * (limit as u64)) >> 32).unwrap_or(0)
     }
 

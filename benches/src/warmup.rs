@@ -1,16 +1,17 @@
 //! `warmup`: how much work a program has done by when.
 
 pub(crate) mod curves;
-pub(crate) mod rounds;
 
 use crate::engine::Engine;
-use crate::manifest::{self, Program};
-use crate::measure::{Setup, Taken};
+use crate::manifest::Program;
+use crate::measure::Setup;
 use crate::report::{canvas, curves as plots, timeline, write};
-use crate::schema::{FORMAT, Outcome, Timeline, WarmupCurve, WarmupFile};
-use crate::{available, machine, measure, store};
+use crate::run::{Common, Plan, Rounds, begin};
+use crate::schema::{
+    EngineInfo, FORMAT, Outcome, RunFile, Sample, Timeline, WarmupCurve, WarmupFile,
+};
+use crate::{available, manifest, measure};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The engines if none are named: what stays with one compiler, and what tiers up.
 const ENGINES: &str = "upshift/baseline/lazy,upshift/optimizing/lazy,upshift/optimizing/eager,\
@@ -41,15 +42,11 @@ pub(crate) struct Options {
     /// Processes per engine.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
-    /// End a process after this time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
-    /// Write all samples to this file, for `report --warmup`.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Write the curves to this file, and the timeline of tier-up to one beside it.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// `upshift-bench warmup`.
@@ -66,45 +63,56 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             program.name
         ));
     }
-    let (engines, mut skipped) = here(&options.engines)?;
-    let mut file = WarmupFile {
-        format: FORMAT,
-        started_unix: rounds::seconds_now(),
-        command: std::env::args().skip(1).collect(),
-        machine: machine::here(),
-        program: program.name.clone(),
-        size: size.clone(),
-        curves: engines
-            .iter()
-            .map(|engine| empty(&engine.to_string()))
-            .collect(),
-        timeline: None,
-    };
+    let engines = available::checked(&Engine::parse_list(&options.engines)?);
+    let plan = Plan::new(engines, vec![program.clone()], &size, false)?;
+    let mut run = begin(&plan, None)?;
     let setup = Setup {
         suites: options.suite.clone(),
-        iterations: 1,
-        load_only: false,
         marks: true,
-        events: false,
-        stream: None,
-        timeout: Duration::from_secs(options.timeout),
+        ..options.common.setup()
     };
-    let cells = (engines.as_slice(), [size.clone()]);
-    rounds::take(
-        &setup,
-        &program,
-        (cells.0, &cells.1),
-        options.samples,
-        |engine, _, taken| {
-            let name = engine.to_string();
-            if let Some(curve) = file.curves.iter_mut().find(|curve| curve.engine == name) {
-                add(curve, taken);
-            }
-        },
-    );
-    file.timeline = events(&setup, &engines, &program, &size);
-    file.curves.append(&mut skipped);
-    show(&file, options)
+    let rounds = Rounds {
+        setup: &setup,
+        least: options.samples,
+        time: None,
+        warm_up: true,
+        keep: &|run| options.common.keep(&file(run, &size)),
+    };
+    let outcome = rounds.take(plan, &mut run);
+    // Also after Ctrl-C: what was measured so far is shown.
+    let mut file = file(&run, &size);
+    file.timeline = events(&setup, &run, &program, &size);
+    options.common.keep(&file)?;
+    show(&file, options)?;
+    outcome
+}
+
+/// The curves of the samples of one program at one size.
+fn file(run: &RunFile, size: &str) -> WarmupFile {
+    let curve = |engine: &EngineInfo| {
+        let why = engine.skipped.as_ref();
+        let mut curve = WarmupCurve {
+            engine: engine.name.clone(),
+            samples: Vec::new(),
+            problem: why.map(|why| format!("skipped: {why}")),
+        };
+        let samples = run.samples.iter();
+        for sample in samples.filter(|sample| sample.engine == engine.name) {
+            add(&mut curve, sample);
+        }
+        curve
+    };
+    let program = run.programs.first();
+    WarmupFile {
+        format: FORMAT,
+        started_unix: run.started_unix,
+        command: run.command.clone(),
+        machine: run.machine.clone(),
+        program: program.map_or(String::new(), |program| program.name.clone()),
+        size: size.to_owned(),
+        curves: run.engines.iter().map(curve).collect(),
+        timeline: None,
+    }
 }
 
 /// The size that is asked for, if the program has it.
@@ -128,46 +136,24 @@ fn size(program: &Program, wanted: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// The engines of a list that can be measured here; for the others, curves that say why not.
-fn here(list: &str) -> Result<(Vec<Engine>, Vec<WarmupCurve>), String> {
-    let mut engines = Vec::new();
-    let mut skipped = Vec::new();
-    for engine in Engine::parse_list(list)? {
-        match available::check(engine) {
-            Ok(_) => engines.push(engine),
-            Err(why) => skipped.push(WarmupCurve {
-                problem: Some(format!("skipped: {why}")),
-                ..empty(&engine.to_string())
-            }),
-        }
-    }
-    Ok((engines, skipped))
-}
-
-fn empty(engine: &str) -> WarmupCurve {
-    WarmupCurve {
-        engine: engine.to_owned(),
-        samples: Vec::new(),
-        problem: None,
-    }
-}
-
 /// Adds a sample to the curve of its engine, if it is a good one and has as many steps as those before.
-fn add(curve: &mut WarmupCurve, taken: Taken) {
-    let steps = curve.samples.first().map_or(taken.steps_ms.len(), Vec::len);
-    let problem = match taken.sample.outcome {
-        Outcome::Verified | Outcome::Unchecked if taken.steps_ms.is_empty() => {
+fn add(curve: &mut WarmupCurve, sample: &Sample) {
+    let measured = sample.measured.as_ref();
+    let taken = measured.map_or(&[][..], |measured| &measured.steps_ms);
+    let steps = curve.samples.first().map_or(taken.len(), Vec::len);
+    let problem = match &sample.outcome {
+        Outcome::Verified | Outcome::Unchecked if taken.is_empty() => {
             Some("expected a `.` on standard error after each step, found none".to_owned())
         }
-        Outcome::Verified | Outcome::Unchecked if taken.steps_ms.len() == steps => {
-            curve.samples.push(taken.steps_ms);
+        Outcome::Verified | Outcome::Unchecked if taken.len() == steps => {
+            curve.samples.push(taken.to_vec());
             None
         }
         Outcome::Verified | Outcome::Unchecked => Some(format!(
             "expected {steps} steps as in the first sample, found {}",
-            taken.steps_ms.len()
+            taken.len()
         )),
-        Outcome::Wrong(message) | Outcome::Failed(message) => Some(message),
+        Outcome::Wrong(message) | Outcome::Failed(message) => Some(message.clone()),
     };
     if curve.problem.is_none() {
         curve.problem = problem;
@@ -175,10 +161,12 @@ fn add(curve: &mut WarmupCurve, taken: Taken) {
 }
 
 /// What tier-up does in one run, of an engine that has it.
-fn events(setup: &Setup, engines: &[Engine], program: &Program, size: &str) -> Option<Timeline> {
-    let name = EVENTS_OF
-        .iter()
-        .find(|name| engines.iter().any(|engine| engine.to_string() == **name))?;
+fn events(setup: &Setup, run: &RunFile, program: &Program, size: &str) -> Option<Timeline> {
+    let here = |name: &&str| {
+        let mut engines = run.engines.iter();
+        engines.any(|engine| engine.name == *name && engine.skipped.is_none())
+    };
+    let name = EVENTS_OF.into_iter().find(here)?;
     if measure::interrupted() {
         return None;
     }
@@ -187,11 +175,11 @@ fn events(setup: &Setup, engines: &[Engine], program: &Program, size: &str) -> O
         events: true,
         ..setup.clone()
     };
-    let taken = measure::sample(&setup, name.parse().ok()?, program, size, 0);
-    let mut events = taken.sample.measured?.events;
+    let sample = measure::sample(&setup, name.parse().ok()?, program, size, 0);
+    let mut events = sample.measured?.events;
     events.sort_by(|a, b| a.at_ms.total_cmp(&b.at_ms));
     (!events.is_empty()).then(|| Timeline {
-        engine: (*name).to_owned(),
+        engine: name.to_owned(),
         program: program.name.clone(),
         size: size.to_owned(),
         events,
@@ -200,9 +188,6 @@ fn events(setup: &Setup, engines: &[Engine], program: &Program, size: &str) -> O
 
 /// Prints the table and writes the files.
 fn show(file: &WarmupFile, options: &Options) -> Result<(), String> {
-    if let Some(path) = &options.json {
-        store::write(path, file)?;
-    }
     if let Some(path) = &options.svg {
         if let Some(svg) = plots::plot(file)? {
             write(path, &canvas::standalone(&svg))?;
@@ -264,9 +249,9 @@ pub(crate) fn columns(head: &[&str], rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{add, columns, empty, size};
+    use super::{columns, file, size};
     use crate::manifest::Program;
-    use crate::measure::Taken;
+    use crate::report::tests::made_up;
     use crate::schema::Outcome;
     use crate::summary::tests::run_of;
     use std::path::Path;
@@ -274,13 +259,15 @@ mod tests {
     #[test]
     fn only_good_samples_are_kept() {
         let check = |samples: &[(Outcome, usize)], kept: usize, problem: Option<&str>| {
-            let mut curve = empty("a");
-            for (outcome, steps) in samples {
-                let mut sample = run_of(&[("a", "p", 0, 1.0, 1.0)]).samples.remove(0);
+            let rounds = samples.iter().map(|_| ("a", "p", 0, 1.0, 1.0));
+            let mut run = run_of(&rounds.collect::<Vec<_>>());
+            run.engines = made_up(&["a".to_owned()], 1, &[("test", 1.0)], 1).engines;
+            for (sample, (outcome, steps)) in run.samples.iter_mut().zip(samples) {
                 sample.outcome = outcome.clone();
-                let steps_ms = vec![1.0; *steps];
-                add(&mut curve, Taken { sample, steps_ms });
+                let measured = sample.measured.as_mut().expect("made up");
+                measured.steps_ms = vec![1.0; *steps];
             }
+            let curve = file(&run, "test").curves.remove(0);
             assert_eq!(curve.samples.len(), kept);
             let found = curve.problem.unwrap_or_default();
             assert!(found.contains(problem.unwrap_or("")), "{found}");

@@ -43,11 +43,31 @@ fn a_row_is_measured_judged_and_put_into_a_page() {
 }
 
 #[test]
+fn loops_and_swaps_are_measured_in_processes_of_their_own() {
+    let here = tempfile::tempdir().expect("a directory");
+    let output = bench(
+        here.path(),
+        "bars tiering --only loop-200b,swap --samples 1 --json a.json",
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    for part in ["of optimized speed", " swaps and "] {
+        assert!(told.contains(part), "no {part:?} in\n{told}");
+    }
+    assert!(
+        !told.contains("not measured") && !told.contains(" 0 swaps"),
+        "{told}"
+    );
+}
+
+#[test]
 fn rows_are_known_by_name() {
     let here = tempfile::tempdir().expect("a directory");
-    let output = bench(here.path(), "bars baseline --list");
-    let listed = text(&output.stdout);
-    assert!(listed.lines().count() > 10, "{listed}");
+    for bars in ["baseline", "tiering"] {
+        let output = bench(here.path(), &format!("bars {bars} --list"));
+        let listed = text(&output.stdout);
+        assert!(listed.lines().count() > 10, "{listed}");
+    }
     let output = bench(here.path(), "bars baseline --only speed-of-light");
     let error = text(&output.stderr);
     assert!(

@@ -1,7 +1,9 @@
 //! The bars of docs/baseline.md.
 
-use super::parts::{LARGEST, MANY_FUNCTIONS, MANY_TINY, NOTHING, Part};
-use super::rows::{Bar, Figure, Row};
+use super::baseline_parts::{
+    HOSTILE, INSTANCES, LARGEST, LAZY, LOAD, MANY_FUNCTIONS, MANY_TINY, NOTHING, RUN, START, STREAM,
+};
+use super::rows::{Bar, Figure, Row, over, worst};
 use crate::report::data::View;
 use crate::schema::{Measured, Sample};
 use crate::stats::{Estimate, geometric_mean_of_medians, median};
@@ -15,11 +17,11 @@ pub(super) const CODE: &str = "upshift/baseline/eager";
 pub(super) const OPTIMIZED: &str = "upshift/optimizing/eager";
 
 /// The table.
-pub(super) const ROWS: [Row; 16] = [
+pub(super) static ROWS: [Row; 16] = [
     Row {
         name: "speed-cranelift",
         what: "compile speed on one thread (decode, validate, baseline code), against Cranelift in wasmtime",
-        part: Part::Load,
+        part: &LOAD,
         unit: "x",
         bar: Bar::AtLeast(25.0),
         moonshot: Some(40.0),
@@ -28,7 +30,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "speed-liftoff",
         what: "compile speed on one thread, against V8's Liftoff",
-        part: Part::Load,
+        part: &LOAD,
         unit: "x",
         bar: Bar::AtLeast(1.0),
         moonshot: Some(2.0),
@@ -37,7 +39,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "run-optimizing",
         what: "run time of baseline code, against our optimizing tier",
-        part: Part::Run,
+        part: &RUN,
         unit: "x",
         bar: Bar::AtMost(1.40),
         moonshot: Some(1.25),
@@ -46,7 +48,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "run-winch",
         what: "run time of baseline code, against Winch",
-        part: Part::Run,
+        part: &RUN,
         unit: "x",
         bar: Bar::AtMost(0.85),
         moonshot: None,
@@ -55,7 +57,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "run-liftoff",
         what: "run time of baseline code, against Liftoff",
-        part: Part::Run,
+        part: &RUN,
         unit: "x",
         bar: Bar::AtMost(0.90),
         moonshot: None,
@@ -64,7 +66,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "run-worst",
         what: "the worst program of the suite, against our optimizing tier",
-        part: Part::Run,
+        part: &RUN,
         unit: "x",
         bar: Bar::SurelyAtMost(2.5),
         moonshot: Some(1.8),
@@ -73,7 +75,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "start",
         what: "a module of 75 MB, lazily: bytes in memory to the first call of an import, against V8's lazy mode",
-        part: Part::Start,
+        part: &START,
         unit: "x",
         bar: Bar::AtMost(1.3),
         moonshot: Some(1.0),
@@ -82,7 +84,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "start-memory",
         what: "peak memory of that start, with the module itself, per byte of the module",
-        part: Part::Start,
+        part: &START,
         unit: "x",
         bar: Bar::AtMost(2.5),
         moonshot: Some(1.6),
@@ -91,7 +93,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "code-size",
         what: "baseline machine code per byte of function bodies",
-        part: Part::Load,
+        part: &LOAD,
         unit: "x",
         bar: Bar::AtMost(4.0),
         moonshot: Some(3.0),
@@ -105,7 +107,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "lazy",
         what: "4,156 functions, 1 in 55 called: lazy compilation per called function",
-        part: Part::Lazy,
+        part: &LAZY,
         unit: "µs",
         bar: Bar::AtMost(15.0),
         moonshot: None,
@@ -114,7 +116,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "lazy-tiny",
         what: "100,000 tiny functions, 1 in 100 called: lazy compilation per called function",
-        part: Part::Lazy,
+        part: &LAZY,
         unit: "µs",
         bar: Bar::AtMost(15.0),
         moonshot: None,
@@ -123,7 +125,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "uncalled",
         what: "the same: time for a function that is never called, besides validation",
-        part: Part::Lazy,
+        part: &LAZY,
         unit: "µs",
         bar: Bar::AtMost(0.1),
         moonshot: None,
@@ -132,7 +134,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "hostile-time",
         what: "the most hostile functions of 1 and 7.6 MB: compile time per byte, against small functions",
-        part: Part::Hostile,
+        part: &HOSTILE,
         unit: "x",
         bar: Bar::SurelyAtMost(1.5),
         moonshot: None,
@@ -141,7 +143,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "hostile-memory",
         what: "the same: peak memory per byte, without what the process takes for itself",
-        part: Part::Hostile,
+        part: &HOSTILE,
         unit: "x",
         bar: Bar::SurelyAtMost(1.5),
         moonshot: None,
@@ -150,7 +152,7 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "stream",
         what: "modules of 14 to 17 MB that arrive at 50 MB/s: from the last byte to code for all functions, the slowest",
-        part: Part::Stream,
+        part: &STREAM,
         unit: "ms",
         bar: Bar::AtMost(20.0),
         moonshot: None,
@@ -159,22 +161,13 @@ pub(super) const ROWS: [Row; 16] = [
     Row {
         name: "second-instance",
         what: "the second instance of a module with 10 MB of data",
-        part: Part::Instances,
+        part: &INSTANCES,
         unit: "µs",
         bar: Bar::AtMost(100.0),
         moonshot: None,
         figure: second_instance,
     },
 ];
-
-/// A figure over several of something.
-fn over(estimate: Option<Estimate>, things: &str) -> Option<Figure> {
-    let estimate = estimate?;
-    Some(Figure {
-        estimate,
-        of: format!("geometric mean over {} {things}", estimate.count),
-    })
-}
 
 /// The loading time of another engine divided by ours, over all modules. Those of the suite are small, and most of them: so
 /// the mean over the corpora is told too.
@@ -216,16 +209,12 @@ fn worst_program(view: &View<'_>) -> Option<Figure> {
     };
     let figures = view.programs.iter().filter_map(|program| {
         let (ours, optimized) = (cell(CODE, program), cell(OPTIMIZED, program));
-        Some(Figure {
-            estimate: Estimate::of(&view.summary.ratios(Metric::Run, ours, optimized))?,
-            of: (*program).to_owned(),
-        })
+        Some(Figure::new(
+            Estimate::of(&view.summary.ratios(Metric::Run, ours, optimized))?,
+            (*program).to_owned(),
+        ))
     });
     worst(figures)
-}
-
-fn worst(figures: impl Iterator<Item = Figure>) -> Option<Figure> {
-    figures.max_by(|a, b| a.estimate.median.total_cmp(&b.estimate.median))
 }
 
 fn start(view: &View<'_>) -> Option<Figure> {
@@ -236,15 +225,15 @@ fn start(view: &View<'_>) -> Option<Figure> {
     };
     let (ours, theirs) = (cell("upshift/dynamic/lazy"), cell("v8"));
     let ms = |cell| median(&view.summary.values(Metric::Start, cell));
-    Some(Figure {
-        estimate: Estimate::of(&view.summary.ratios(Metric::Start, ours, theirs))?,
-        of: format!(
+    Some(Figure::new(
+        Estimate::of(&view.summary.ratios(Metric::Start, ours, theirs))?,
+        format!(
             "{:.0} ms against {:.0} ms on {} cores",
             ms(ours)?,
             ms(theirs)?,
             view.run.machine.cores
         ),
-    })
+    ))
 }
 
 fn start_memory(view: &View<'_>) -> Option<Figure> {
@@ -259,10 +248,10 @@ fn start_memory(view: &View<'_>) -> Option<Figure> {
         peaks.iter().map(|kib| kib * 1024.0 / bytes).collect()
     };
     let theirs = median(&ratios("v8")).map_or(String::new(), |ratio| format!("V8: {ratio:.2} x"));
-    Some(Figure {
-        estimate: Estimate::of(&ratios("upshift/dynamic/lazy"))?,
-        of: theirs,
-    })
+    Some(Figure::new(
+        Estimate::of(&ratios("upshift/dynamic/lazy"))?,
+        theirs,
+    ))
 }
 
 /// Machine code of an engine per byte of function bodies, as ours counts those.
@@ -284,13 +273,13 @@ fn lazy(view: &View<'_>, program: &str, of: fn(&Measured) -> Option<f64>) -> Opt
     let measured: Vec<Measured> = samples.filter_map(measured).flatten().collect();
     let values: Option<Vec<f64>> = measured.iter().map(of).collect();
     let tiers = measured.first()?.tiers?;
-    Some(Figure {
-        estimate: Estimate::of(&values?)?,
-        of: format!(
+    Some(Figure::new(
+        Estimate::of(&values?)?,
+        format!(
             "{} of {} functions compiled",
             tiers.baseline.functions, tiers.functions
         ),
-    })
+    ))
 }
 
 /// Time that the guest waited for code, per function that was compiled.
@@ -311,10 +300,10 @@ fn uncalled_us(measured: &Measured) -> Option<f64> {
 fn hostile(view: &View<'_>, metric: Metric) -> Option<Figure> {
     let ratios = |program: &&str| {
         let small = small_for(program)?;
-        Some(Figure {
-            estimate: per_byte(view, metric, program, small)?,
-            of: (*program).to_owned(),
-        })
+        Some(Figure::new(
+            per_byte(view, metric, program, small)?,
+            (*program).to_owned(),
+        ))
     };
     let mut found = worst(view.programs.iter().filter_map(ratios))?;
     let refused: Vec<&str> = view
@@ -381,10 +370,7 @@ fn stream(view: &View<'_>) -> Option<Figure> {
         let samples = samples.filter(|sample| sample.program == **program);
         let measured = samples.filter_map(|sample| sample.measured.as_ref());
         let ready: Vec<f64> = measured.filter_map(|measured| measured.ready_ms).collect();
-        Some(Figure {
-            estimate: Estimate::of(&ready)?,
-            of: (*program).to_owned(),
-        })
+        Some(Figure::new(Estimate::of(&ready)?, (*program).to_owned()))
     });
     worst(figures)
 }
@@ -398,10 +384,10 @@ fn second_instance(view: &View<'_>) -> Option<Figure> {
         let times = measured.filter_map(|measured| measured.iterations.get(index));
         times.map(|times| times.instantiate_ms * 1000.0).collect()
     };
-    Some(Figure {
-        estimate: Estimate::of(&times(1))?,
-        of: format!("the first one: {:.0} µs", median(&times(0))?),
-    })
+    Some(Figure::new(
+        Estimate::of(&times(1))?,
+        format!("the first one: {:.0} µs", median(&times(0))?),
+    ))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]

@@ -1,8 +1,11 @@
 //! The plots: what the rows sum up, module by module.
 
 use super::baseline::{CODE, COMPILER, OPTIMIZED, code_size, per_byte, small_for};
-use super::parts::Part;
+use super::baseline_parts::{HOSTILE, LOAD, RUN};
+use super::pace;
 use super::rows::view;
+use super::tiering::to_best;
+use super::tiering_parts::{DYNAMIC, LOOP, REF, STATICS, TEST, TRAIN};
 use crate::report::WIDTH;
 use crate::report::canvas::standalone;
 use crate::report::data::View;
@@ -29,15 +32,27 @@ struct Plot<'a> {
 /// What plotters says.
 pub(super) fn all(file: &BarsFile) -> Result<Vec<(&'static str, String)>, String> {
     let mut plots = Vec::new();
-    if let Some(view) = view(file, Part::Load) {
+    if let Some(view) = view(file, &LOAD) {
         plots.push(("compile-speed.svg", compile_speed(&view)?));
         plots.push(("code-size.svg", code_sizes(&view)?));
     }
-    if let Some(view) = view(file, Part::Run) {
+    if let Some(view) = view(file, &RUN) {
         plots.push(("baseline-run.svg", run_times(&view)?));
     }
-    if let Some(view) = view(file, Part::Hostile) {
+    if let Some(view) = view(file, &HOSTILE) {
         plots.push(("hostile.svg", hostile(&view)?));
+    }
+    if let Some(view) = view(file, &LOOP) {
+        plots.push(("tiering-loops.svg", pace::plot(&view)?));
+    }
+    for (part, name) in [
+        (&TEST, "tiering-test.svg"),
+        (&TRAIN, "tiering-train.svg"),
+        (&REF, "tiering-ref.svg"),
+    ] {
+        if let Some(view) = view(file, part) {
+            plots.push((name, totals(&view)?));
+        }
     }
     Ok(plots)
 }
@@ -149,6 +164,26 @@ fn run_times(view: &View<'_>) -> Result<String, String> {
     let plot = Plot {
         title: format!("Run time of baseline compilers at size {size}"),
         axis: "run time ÷ our optimizing tier (log; left is faster), our worst first",
+        reference: Some(1.0),
+        engines,
+        modules,
+        values: &values,
+    };
+    plot.draw()
+}
+
+/// What tiers up, of ours and of others, against the best of ours that does not.
+fn totals(view: &View<'_>) -> Result<String, String> {
+    let values = |engine: &str, program: &str| to_best(view, engine, program).unwrap_or_default();
+    let mut engines = engines_with(view, &values);
+    engines.retain(|engine| !STATICS.contains(engine) && !engine.starts_with("native"));
+    let mut modules = view.programs.clone();
+    let rank = |program: &str| Estimate::of(&values(DYNAMIC, program)).map_or(0.0, |e| e.median);
+    modules.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+    let size = view.sizes.first().copied().unwrap_or("");
+    let plot = Plot {
+        title: format!("Total time at size {size}: compiling and running"),
+        axis: "÷ the best of our Baseline and Optimizing (log; left is faster), our worst first",
         reference: Some(1.0),
         engines,
         modules,

@@ -1,19 +1,27 @@
 //! `bars`: what a page of docs/ promises of a part of the engine, measured and judged row by row.
 //!
-//! [`parts`] says what is measured together, [`baseline`] has the rows of the baseline compiler, [`rows`] is what a row is
-//! and when its bar is reached, [`text`] shows them and puts them into the page, [`figures`] draws them. Measuring and
-//! judging are apart: `--from` judges what a file has.
+//! [`parts`] is what is measured together, [`rows`] what a row is and when its bar is reached. [`baseline`] and [`tiering`] have
+//! the rows of a page each, `baseline_parts` and `tiering_parts` what these are measured with, [`loops`] modules for it and [`reach`]
+//! what is read off them. [`text`] shows the rows and puts them into the page, [`figures`] and [`pace`] draw them. Measuring and judging are
+//! apart: `--from` judges what a file has.
 
 mod baseline;
+mod baseline_parts;
 mod figures;
+mod loops;
+mod pace;
 mod parts;
+mod reach;
 mod rows;
 mod text;
+mod tiering;
+mod tiering_parts;
 
 use crate::measure;
 use crate::report::write;
-use crate::schema::{BarsFile, BarsPart, FORMAT};
-use crate::{machine, run, store};
+use crate::run::{self, Common};
+use crate::schema::{BarsFile, BarsPart, FORMAT, RunFile};
+use crate::{machine, store};
 use parts::Part;
 use rows::{Judged, Row};
 use std::path::PathBuf;
@@ -23,9 +31,6 @@ use std::path::PathBuf;
 pub(crate) struct Options {
     /// Which bars.
     bars: Bars,
-    /// Write all samples to this file, after each round.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Put the table into this page, between the marks that it has for it.
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
@@ -41,15 +46,15 @@ pub(crate) struct Options {
     /// Processes per engine and program.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
-    /// The size of the programs of the suite whose run time is measured.
-    #[arg(long, value_name = "NAME", default_value = "train")]
-    size: String,
-    /// End a process after this time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
+    /// Sizes at which the programs of the suite are run, separated by commas; without it train, for tiering test and train.
+    /// Size ref takes hours.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = ["test", "train", "ref"])]
+    sizes: Vec<String>,
     /// List the rows, and measure nothing.
     #[arg(long)]
     list: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// A page of docs/ with bars.
@@ -57,18 +62,44 @@ pub(crate) struct Options {
 enum Bars {
     /// Of docs/baseline.md.
     Baseline,
+    /// Of docs/tiering-figures.md.
+    Tiering,
 }
 
 impl Bars {
     fn rows(self) -> &'static [Row] {
         match self {
             Self::Baseline => &baseline::ROWS,
+            Self::Tiering => &tiering::ROWS,
+        }
+    }
+
+    /// In the order of measuring.
+    fn parts(self) -> &'static [&'static Part] {
+        match self {
+            Self::Baseline => &baseline_parts::PARTS,
+            Self::Tiering => &tiering_parts::PARTS,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Baseline => "baseline",
+            Self::Tiering => "tiering",
+        }
+    }
+
+    fn page(self) -> &'static str {
+        match self {
+            Self::Baseline => "docs/baseline.md",
+            Self::Tiering => "docs/tiering-figures.md",
+        }
+    }
+
+    fn sizes(self) -> &'static [&'static str] {
+        match self {
+            Self::Baseline => &["train"],
+            Self::Tiering => &["test", "train"],
         }
     }
 }
@@ -99,7 +130,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     run::write_out(&text::terminal(&judged))?;
     measured?;
     if let Some(path) = &options.table {
-        let table = text::markdown(options.bars.name(), &judged, &file);
+        let table = text::markdown((options.bars.name(), options.bars.page()), &judged, &file);
         text::put(path, options.bars.name(), &table)?;
     }
     if let Some(directory) = &options.figures {
@@ -109,9 +140,12 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             write(&directory.join(name), &svg)?;
         }
     }
-    // What is hostile may be refused, which its rows say.
+    let may_fail = |name: &str| {
+        let mut parts = options.bars.parts().iter();
+        parts.any(|part| part.name == name && part.may_fail)
+    };
     let mut parts = file.parts.clone();
-    parts.retain(|part| part.name != Part::Hostile.name());
+    parts.retain(|part| !may_fail(&part.name));
     let samples = parts.iter().flat_map(|part| &part.run.samples);
     run::verdict(&samples.cloned().collect::<Vec<_>>())
 }
@@ -140,49 +174,46 @@ fn wanted(options: &Options) -> Result<Vec<&'static Row>, String> {
 /// # Errors
 /// After Ctrl-C, or if the samples cannot be written.
 fn measure_all(options: &Options, rows: &[&Row], file: &mut BarsFile) -> Result<(), String> {
-    for part in Part::ALL {
-        let needs = |row: &&&Row| row.part == part;
+    let mut sizes = options.sizes.clone();
+    if sizes.is_empty() {
+        let defaults = options.bars.sizes().iter();
+        sizes = defaults.map(|size| (*size).to_owned()).collect();
+    }
+    let order = parts::Order {
+        samples: options.samples,
+        sizes: &sizes,
+        timeout: options.common.setup().timeout,
+    };
+    for part in options.bars.parts() {
+        let named = |row: &&&Row| options.only.iter().any(|name| name == row.name);
+        let mut needing = rows.iter().filter(|row| row.part.name == part.name);
         let asked = match options.from {
-            Some(_) => rows
-                .iter()
-                .filter(needs)
-                .any(|row| options.only.iter().any(|name| name == row.name)),
-            None => rows.iter().any(|row| needs(&row)),
+            Some(_) => needing.any(|row| named(&row)),
+            None => needing.next().is_some(),
         };
-        if !asked {
+        if !asked || part.size(&sizes).is_none() {
             continue;
         }
-        let keep = |run: &crate::schema::RunFile| {
+        let keep = |run: &RunFile| {
             let mut so_far = file.clone();
             put(&mut so_far, part, run.clone());
-            match &options.json {
-                Some(path) => store::write(path, &so_far),
-                None => Ok(()),
-            }
+            options.common.keep(&so_far)
         };
-        let order = parts::Order {
-            samples: options.samples,
-            size: &options.size,
-            timeout: std::time::Duration::from_secs(options.timeout),
-        };
-        match parts::measure(part, &order, &keep) {
+        match part.measure(&order, &keep) {
             Ok(run) => {
-                eprintln!("{}: {}", part.name(), machine::describe(&run.machine));
+                eprintln!("{}: {}", part.name, machine::describe(&run.machine));
                 put(file, part, run);
             }
             Err(message) if measure::interrupted() => return Err(message),
-            Err(message) => eprintln!("{}: {message}", part.name()),
+            Err(message) => eprintln!("{}: {message}", part.name),
         }
     }
-    match &options.json {
-        Some(path) => store::write(path, file),
-        None => Ok(()),
-    }
+    options.common.keep(file)
 }
 
 /// Instead of what there was of the part.
-fn put(file: &mut BarsFile, part: Part, run: crate::schema::RunFile) {
-    let name = part.name().to_owned();
+fn put(file: &mut BarsFile, part: &Part, run: RunFile) {
+    let name = part.name.to_owned();
     file.parts.retain(|part| part.name != name);
     file.parts.push(BarsPart { name, run });
 }

@@ -1,212 +1,179 @@
 //! What is measured together: engines and programs, interleaved in rounds.
 
+use crate::available;
 use crate::engine::Engine;
 use crate::manifest::{self, Program};
 use crate::measure::Setup;
 use crate::run::{Plan, Rounds, begin};
 use crate::schema::RunFile;
-use crate::{available, hostile};
 use std::path::Path;
 use std::time::Duration;
 
 /// Engines and programs that are measured in one interleaved run.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    pub(super) engines: &'static str,
+    /// The programs; modules that no manifest has are written to the directory.
+    pub(super) programs: fn(&Path) -> Result<Vec<Program>, String>,
+    pub(super) size: Size,
+    pub(super) rounds: Count,
+    pub(super) load_only: bool,
+    /// Runs in one process.
+    pub(super) iterations: u32,
+    /// In MB per second, if modules are loaded while they arrive.
+    pub(super) stream: Option<u32>,
+    /// From how many threads the exports are called, instead of running the program.
+    pub(super) threads: Option<u32>,
+    /// Whether samples may fail, which the rows tell.
+    pub(super) may_fail: bool,
+}
+
+/// At which size programs are run that have several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Part {
-    /// Loading the corpora and the suite.
-    Load,
-    /// Running the suite.
-    Run,
-    /// Starting the largest corpus.
-    Start,
-    /// Functions that are compiled when they are called.
-    Lazy,
-    /// Loading modules that are hard on a compiler.
-    Hostile,
-    /// Loading modules while they arrive.
-    Stream,
-    /// Instances of a module with much data.
-    Instances,
+pub(super) enum Size {
+    /// None of them has.
+    Only,
+    /// Always at this one.
+    Always(&'static str),
+    /// At this one, if it is among those that the user wants.
+    IfWanted(&'static str),
+    /// At the largest that the user wants.
+    Largest,
+}
+
+/// How many rounds there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Count {
+    /// As many as the user wants.
+    Asked,
+    /// So many times that.
+    Times(u32),
+    /// One, since what is measured hardly varies.
+    One,
 }
 
 /// What a user can change.
 pub(super) struct Order<'a> {
     pub(super) samples: u32,
-    /// Of the programs of [`Part::Run`].
-    pub(super) size: &'a str,
+    /// Sizes of the suite's programs.
+    pub(super) sizes: &'a [String],
     pub(super) timeout: Duration,
 }
 
-/// Not in [`Part::Load`]: `ruby-stdlib` has the code of `ruby`, and the 75 MB of the others keep an optimizing compiler
-/// busy for minutes.
-const NOT_LOADED: [&str; 3] = ["ruby-stdlib", "clang-version", "clang-compile"];
-
-/// The program of [`Part::Start`].
-pub(super) const LARGEST: &str = "clang-version";
-
-/// The programs of [`Part::Lazy`]: one of the suite, and one of the hostile modules.
-pub(super) const MANY_FUNCTIONS: &str = "many-functions";
-pub(super) const MANY_TINY: &str = "many-tiny";
-
-/// The programs of [`Part::Stream`]: 14 to 17 MB.
-const STREAMED: [&str; 3] = ["esbuild", "lightningcss", "ruby"];
-
-/// How fast they arrive, in MB per second.
-const STREAM_RATE: u32 = 50;
-
-/// A module with this much data is the program of [`Part::Instances`].
-const DATA_BYTES: usize = 10_000_000;
-
-/// Left out of [`Part::Hostile`]: it asks for more than the limit of code per body allows.
-const REFUSED: &str = "chained-calls";
-
-/// A module with nothing in it: what an engine takes for itself.
-pub(super) const NOTHING: &str = "nothing";
+/// Sizes of the suite, the smallest first.
+const SIZES: [&str; 3] = ["test", "train", "ref"];
 
 impl Part {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Stream,
-        Self::Instances,
-        Self::Lazy,
-        Self::Start,
-        Self::Hostile,
-        Self::Run,
-        Self::Load,
-    ];
+    /// One run of programs that no manifest has.
+    pub(super) const DEFAULT: Self = Self {
+        name: "",
+        engines: "",
+        programs: |_| Ok(Vec::new()),
+        size: Size::Only,
+        rounds: Count::Asked,
+        load_only: false,
+        iterations: 1,
+        stream: None,
+        threads: None,
+        may_fail: false,
+    };
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Load => "load",
-            Self::Run => "run",
-            Self::Start => "start",
-            Self::Lazy => "lazy",
-            Self::Hostile => "hostile",
-            Self::Stream => "stream",
-            Self::Instances => "instances",
-        }
-    }
-
-    fn engines(self) -> &'static str {
-        match self {
-            Self::Load => {
-                "upshift/baseline/eager@1,wasmtime/cranelift@1,wasmtime/winch@1,v8/liftoff@1,jsc/bbq@1"
+    /// The size that it is measured at; none if the user does not want any of it.
+    pub(super) fn size<'a>(&self, wanted: &'a [String]) -> Option<&'a str> {
+        match self.size {
+            Size::Only => Some(SIZES[0]),
+            Size::Always(size) => Some(size),
+            Size::IfWanted(size) => wanted.iter().any(|other| other == size).then_some(size),
+            Size::Largest => {
+                let rank = |size: &&String| SIZES.iter().position(|known| known == size);
+                wanted.iter().max_by_key(rank).map(String::as_str)
             }
-            Self::Run => {
-                "upshift/baseline/eager,upshift/optimizing/eager,wasmtime/winch,v8/liftoff"
-            }
-            Self::Start => "upshift/dynamic/lazy,v8",
-            Self::Lazy => "upshift/baseline/lazy@1",
-            Self::Hostile => "upshift/baseline/eager@1",
-            Self::Stream => "upshift/baseline/eager",
-            Self::Instances => "upshift/dynamic/lazy",
         }
     }
 
-    fn load_only(self) -> bool {
-        match self {
-            Self::Load | Self::Hostile | Self::Stream => true,
-            Self::Run | Self::Start | Self::Lazy | Self::Instances => false,
-        }
-    }
-
-    /// Runs in one process.
-    fn iterations(self) -> u32 {
-        match self {
-            Self::Instances => 2,
-            Self::Load | Self::Run | Self::Start | Self::Lazy | Self::Hostile | Self::Stream => 1,
-        }
-    }
-
-    /// The programs; modules that no manifest has are written to `scratch`.
-    fn programs(self, scratch: &Path) -> Result<Vec<Program>, String> {
-        let corpora_and_suite = manifest::load(&[])?;
-        let named = |wanted: &dyn Fn(&Program) -> bool| -> Vec<Program> {
-            let found = corpora_and_suite.iter().filter(|program| wanted(program));
-            found.cloned().collect()
+    /// Takes the samples.
+    ///
+    /// # Errors
+    /// After Ctrl-C, or if nothing of it can be measured here, or the samples cannot be written.
+    pub(super) fn measure(
+        &self,
+        order: &Order<'_>,
+        keep: &dyn Fn(&RunFile) -> Result<(), String>,
+    ) -> Result<RunFile, String> {
+        let scratch =
+            tempfile::tempdir().map_err(|error| format!("temporary directory: {error}"))?;
+        let engines = available::checked(&Engine::parse_list(self.engines)?);
+        let size = self
+            .size(order.sizes)
+            .ok_or_else(|| format!("not at size {}", order.sizes.join(" or ")))?;
+        let programs = (self.programs)(scratch.path())?;
+        let plan = Plan::new(engines, programs, size, self.load_only)?;
+        plan.tell_skipped();
+        let mut run = begin(&plan, None)?;
+        let setup = Setup {
+            iterations: self.iterations,
+            load_only: self.load_only,
+            stream: self.stream,
+            threads: self.threads,
+            timeout: order.timeout,
+            ..Setup::default()
         };
-        Ok(match self {
-            Self::Load => named(&|program| !NOT_LOADED.contains(&program.name.as_str())),
-            Self::Run => named(&|program| program.kind != "corpus"),
-            Self::Start => named(&|program| program.name == LARGEST),
-            Self::Lazy => {
-                let mut programs = named(&|program| program.name == MANY_FUNCTIONS);
-                programs.extend(hostile_programs(scratch, &|name| name == MANY_TINY)?);
-                programs
-            }
-            Self::Hostile => {
-                let mut programs =
-                    hostile_programs(scratch, &|name| name != MANY_TINY && name != REFUSED)?;
-                programs.push(made(scratch, NOTHING, "(module)".as_bytes())?);
-                programs
-            }
-            Self::Stream => named(&|program| STREAMED.contains(&program.name.as_str())),
-            Self::Instances => vec![made(scratch, "data", data_module().as_bytes())?],
-        })
+        let rounds = Rounds {
+            setup: &setup,
+            least: match self.rounds {
+                Count::Asked => order.samples,
+                Count::Times(times) => order.samples.saturating_mul(times),
+                Count::One => 1,
+            },
+            time: None,
+            warm_up: false,
+            keep,
+        };
+        rounds.take(plan, &mut run)?;
+        Ok(run)
     }
 }
 
-/// Takes the samples of a part.
-///
-/// # Errors
-/// After Ctrl-C, or if nothing of it can be measured here, or the samples cannot be written.
-pub(super) fn measure(
-    part: Part,
-    order: &Order<'_>,
-    keep: &dyn Fn(&RunFile) -> Result<(), String>,
-) -> Result<RunFile, String> {
-    let scratch = tempfile::tempdir().map_err(|error| format!("temporary directory: {error}"))?;
-    let engines = available::checked(&Engine::parse_list(part.engines())?);
-    let sizes = match part {
-        Part::Run => order.size,
-        Part::Load | Part::Start | Part::Lazy | Part::Hostile | Part::Stream | Part::Instances => {
-            "test"
-        }
-    };
-    let programs = part.programs(scratch.path())?;
-    let plan = Plan::new(engines, programs, sizes, part.load_only())?;
-    for word in &plan.skipped {
-        eprintln!("{}: skipped: {word}", part.name());
-    }
-    let mut run = begin(&plan, None)?;
-    let setup = Setup {
-        suites: Vec::new(),
-        iterations: part.iterations(),
-        load_only: part.load_only(),
-        marks: false,
-        events: false,
-        stream: (part == Part::Stream).then_some(STREAM_RATE),
-        timeout: order.timeout,
-    };
-    let rounds = Rounds {
-        setup: &setup,
-        least: order.samples,
-        time: None,
-        warm_up: false,
-        keep,
-    };
-    rounds.take(plan, &mut run)?;
-    Ok(run)
+/// Programs of the suite and the corpora.
+pub(super) fn listed(wanted: impl Fn(&Program) -> bool) -> Result<Vec<Program>, String> {
+    let mut programs = manifest::load(&[])?;
+    programs.retain(wanted);
+    Ok(programs)
 }
 
-fn hostile_programs(scratch: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Program>, String> {
-    let modules = hostile::all().into_iter();
-    let modules = modules.filter(|(name, _)| wanted(name));
-    modules
-        .map(|(name, bytes)| made(scratch, name, &bytes))
-        .collect()
+/// The programs of the suite.
+pub(super) fn suite(_: &Path) -> Result<Vec<Program>, String> {
+    manifest::load(&[manifest::suite()])
 }
 
 /// A program of a module that no manifest has.
-fn made(scratch: &Path, name: &str, bytes: &[u8]) -> Result<Program, String> {
+pub(super) fn made(scratch: &Path, name: &str, bytes: &[u8]) -> Result<Program, String> {
     let text = !bytes.starts_with(b"\0");
     let path = scratch.join(format!("{name}.{}", if text { "wat" } else { "wasm" }));
     std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Program::of_file(&path))
 }
 
-/// Text of a module with [`DATA_BYTES`] of data that are not zero.
-fn data_module() -> String {
-    let data = "upshift ".repeat(DATA_BYTES / 8);
-    format!(
-        r#"(module (memory (export "memory") 256) (func (export "_start")) (data (i32.const 1024) "{data}"))"#
-    )
+#[cfg(test)]
+mod tests {
+    use super::{Part, Size};
+
+    #[test]
+    fn sizes() {
+        let check = |size: Size, wanted: &str, expected: Option<&str>| {
+            let wanted: Vec<String> = wanted.split(',').map(str::to_owned).collect();
+            let part = Part {
+                size,
+                ..Part::DEFAULT
+            };
+            assert_eq!(part.size(&wanted), expected, "{size:?} of {wanted:?}");
+        };
+        check(Size::Only, "train", Some("test"));
+        check(Size::Always("test"), "ref", Some("test"));
+        check(Size::IfWanted("ref"), "test,train", None);
+        check(Size::IfWanted("ref"), "test,ref", Some("ref"));
+        check(Size::Largest, "train,test", Some("train"));
+        check(Size::Largest, "ref,test", Some("ref"));
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) struct Row {
     pub(super) name: &'static str,
     /// What is measured, in Markdown.
     pub(super) what: &'static str,
-    pub(super) part: Part,
+    pub(super) part: &'static Part,
     /// Behind the figure.
     pub(super) unit: &'static str,
     pub(super) bar: Bar,
@@ -33,8 +33,33 @@ pub(super) enum Bar {
 #[derive(Clone, Debug)]
 pub(super) struct Figure {
     pub(super) estimate: Estimate,
+    /// What the moonshot is compared with, if its rule is another one than the bar's.
+    pub(super) farther: Option<Estimate>,
     /// Over what, or of which program.
     pub(super) of: String,
+}
+
+impl Figure {
+    /// A figure that bar and moonshot are both compared with.
+    pub(super) fn new(estimate: Estimate, of: String) -> Self {
+        Self {
+            estimate,
+            farther: None,
+            of,
+        }
+    }
+}
+
+/// A figure over several of something.
+pub(super) fn over(estimate: Option<Estimate>, things: &str) -> Option<Figure> {
+    let estimate = estimate?;
+    let of = format!("geometric mean over {} {things}", estimate.count);
+    Some(Figure::new(estimate, of))
+}
+
+/// The one with the greatest median.
+pub(super) fn worst(figures: impl Iterator<Item = Figure>) -> Option<Figure> {
+    figures.max_by(|a, b| a.estimate.median.total_cmp(&b.estimate.median))
 }
 
 /// How far a figure got.
@@ -58,7 +83,7 @@ pub(super) fn judge(rows: &[&'static Row], file: &BarsFile) -> Vec<Judged> {
     let judge = |row: &&'static Row| {
         let figure = view(file, row.part).and_then(|view| (row.figure)(&view));
         let verdict = figure.as_ref().map_or(Verdict::NotMeasured, |figure| {
-            verdict(row.bar, row.moonshot, figure.estimate)
+            verdict(row.bar, row.moonshot, figure)
         });
         Judged {
             row,
@@ -70,13 +95,13 @@ pub(super) fn judge(rows: &[&'static Row], file: &BarsFile) -> Vec<Judged> {
 }
 
 /// The samples of a part, if there are any.
-pub(super) fn view(file: &BarsFile, part: Part) -> Option<View<'_>> {
-    let found = file.parts.iter().find(|known| known.name == part.name())?;
+pub(super) fn view<'a>(file: &'a BarsFile, part: &Part) -> Option<View<'a>> {
+    let found = file.parts.iter().find(|known| known.name == part.name)?;
     View::new(&found.run, None).ok()
 }
 
-fn verdict(bar: Bar, moonshot: Option<f64>, found: Estimate) -> Verdict {
-    let reaches = |bar: Bar| match bar {
+fn verdict(bar: Bar, moonshot: Option<f64>, figure: &Figure) -> Verdict {
+    let reaches = |found: Estimate, bar: Bar| match bar {
         Bar::AtLeast(least) => found.median >= least,
         Bar::AtMost(most) => found.median <= most,
         Bar::SurelyAtMost(most) => found.low <= most,
@@ -85,9 +110,10 @@ fn verdict(bar: Bar, moonshot: Option<f64>, found: Estimate) -> Verdict {
         Bar::AtLeast(_) => Bar::AtLeast(moonshot),
         Bar::AtMost(_) | Bar::SurelyAtMost(_) => Bar::AtMost(moonshot),
     });
-    if farther.is_some_and(reaches) {
+    let found = figure.farther.unwrap_or(figure.estimate);
+    if farther.is_some_and(|bar| reaches(found, bar)) {
         Verdict::Moonshot
-    } else if reaches(bar) {
+    } else if reaches(figure.estimate, bar) {
         Verdict::Reached
     } else {
         Verdict::Missed
@@ -122,32 +148,82 @@ impl Judged {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bar, Verdict, verdict};
+    use super::{Bar, Figure, Verdict, verdict};
     use crate::stats::Estimate;
+
+    /// Lower end, median and upper end.
+    type Interval = (f64, f64, f64);
+
+    fn estimate((low, median, high): Interval) -> Estimate {
+        Estimate {
+            median,
+            minimum: low,
+            low,
+            high,
+            count: 5,
+        }
+    }
+
+    /// Bar, moonshot, figure, what the moonshot is compared with if that is something else, verdict.
+    type Case = (Bar, Option<f64>, Interval, Option<Interval>, Verdict);
+
+    const CASES: &[Case] = {
+        use Bar::{AtLeast, AtMost, SurelyAtMost};
+        use Verdict::{Missed, Moonshot, Reached};
+        &[
+            (AtLeast(25.0), Some(40.0), (20.0, 24.9, 30.0), None, Missed),
+            (AtLeast(25.0), Some(40.0), (20.0, 25.0, 30.0), None, Reached),
+            (
+                AtLeast(25.0),
+                Some(40.0),
+                (39.0, 41.0, 44.0),
+                None,
+                Moonshot,
+            ),
+            (AtMost(1.4), Some(1.25), (1.3, 1.41, 1.5), None, Missed),
+            (AtMost(1.4), Some(1.25), (1.2, 1.25, 1.3), None, Moonshot),
+            (AtMost(1.4), None, (1.0, 1.0, 1.0), None, Reached),
+            // The worst of many fails only if the whole interval does.
+            (SurelyAtMost(1.1), None, (1.09, 1.2, 1.3), None, Reached),
+            (SurelyAtMost(1.1), None, (1.11, 1.2, 1.3), None, Missed),
+            (SurelyAtMost(2.5), Some(1.8), (1.7, 1.9, 2.0), None, Reached),
+            // The moonshot has a rule of its own.
+            (
+                AtMost(1.0),
+                Some(1.0),
+                (0.6, 0.7, 0.8),
+                Some((1.1, 1.2, 1.3)),
+                Reached,
+            ),
+            (
+                AtMost(1.0),
+                Some(1.0),
+                (0.4, 0.5, 0.6),
+                Some((0.8, 0.9, 1.1)),
+                Moonshot,
+            ),
+            (
+                AtMost(1.0),
+                Some(1.0),
+                (1.0, 1.1, 1.2),
+                Some((1.8, 1.9, 2.1)),
+                Missed,
+            ),
+        ]
+    };
 
     #[test]
     fn verdicts() {
-        let check = |bar: Bar, moonshot: Option<f64>, (low, median, high), expected| {
-            let found = Estimate {
-                median,
-                minimum: low,
-                low,
-                high,
-                count: 5,
+        for &(bar, moonshot, found, farther, expected) in CASES {
+            let figure = Figure {
+                farther: farther.map(estimate),
+                ..Figure::new(estimate(found), String::new())
             };
-            assert_eq!(verdict(bar, moonshot, found), expected, "{bar:?} {median}");
-        };
-        let least = Bar::AtLeast(25.0);
-        check(least, Some(40.0), (20.0, 24.9, 30.0), Verdict::Missed);
-        check(least, Some(40.0), (20.0, 25.0, 30.0), Verdict::Reached);
-        check(least, Some(40.0), (39.0, 41.0, 44.0), Verdict::Moonshot);
-        let most = Bar::AtMost(1.4);
-        check(most, Some(1.25), (1.3, 1.41, 1.5), Verdict::Missed);
-        check(most, Some(1.25), (1.2, 1.25, 1.3), Verdict::Moonshot);
-        check(most, None, (1.0, 1.0, 1.0), Verdict::Reached);
-        let worst = Bar::SurelyAtMost(2.5);
-        check(worst, Some(1.8), (2.4, 2.6, 2.7), Verdict::Reached);
-        check(worst, Some(1.8), (2.51, 2.6, 2.7), Verdict::Missed);
-        check(worst, Some(1.8), (1.7, 1.9, 2.0), Verdict::Reached);
+            assert_eq!(
+                verdict(bar, moonshot, &figure),
+                expected,
+                "{bar:?} {found:?}"
+            );
+        }
     }
 }

@@ -69,7 +69,7 @@ fn verdict(one: &Judged) -> &'static str {
 }
 
 /// The table in Markdown, with what was measured where and by which command.
-pub(super) fn markdown(name: &str, judged: &[Judged], file: &BarsFile) -> String {
+pub(super) fn markdown((name, page): (&str, &str), judged: &[Judged], file: &BarsFile) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}\n", provenance(file));
     text += "| what | figure | 95 % interval | bar | moonshot | reached | of |\n|---|---|---|---|---|---|---|\n";
@@ -85,7 +85,7 @@ pub(super) fn markdown(name: &str, judged: &[Judged], file: &BarsFile) -> String
     let _ = write!(
         text,
         "\n```\ncargo xtask corpus\ncargo run --release -p upshift-bench --features peers -- bars {name} --json {name}.json \
-         --table docs/{name}.md --figures docs/figures\n```\n"
+         --table {page} --figures docs/figures\n```\n"
     );
     text
 }

@@ -31,17 +31,26 @@ pub(crate) struct Setup {
     pub(crate) events: bool,
     /// Load the module from a stream of so many MB per second.
     pub(crate) stream: Option<u32>,
+    /// Call the exports of the module from so many threads.
+    pub(crate) threads: Option<u32>,
     /// When a process is ended.
     pub(crate) timeout: Duration,
 }
 
-/// A sample, and when its marks came.
-#[derive(Clone, Debug)]
-pub(crate) struct Taken {
-    pub(crate) sample: Sample,
-    /// When the program had done each step, in ms since the bytes of the module were in memory (native: since the start
-    /// of the process); empty without marks.
-    pub(crate) steps_ms: Vec<f64>,
+impl Default for Setup {
+    /// One run of a program of the default manifests, of at most ten minutes.
+    fn default() -> Self {
+        Self {
+            suites: Vec::new(),
+            iterations: 1,
+            load_only: false,
+            marks: false,
+            events: false,
+            stream: None,
+            threads: None,
+            timeout: Duration::from_secs(600),
+        }
+    }
 }
 
 /// Takes a sample of `program` at `size`. Whatever goes wrong is told in the sample.
@@ -51,27 +60,24 @@ pub(crate) fn sample(
     program: &Program,
     size: &str,
     round: u32,
-) -> Taken {
-    let mut taken = Taken {
-        sample: Sample {
-            engine: engine.to_string(),
-            program: program.name.clone(),
-            size: size.to_owned(),
-            round,
-            process_ms: 0.0,
-            outcome: Outcome::Unchecked,
-            checksum: None,
-            measured: None,
-        },
-        steps_ms: Vec::new(),
+) -> Sample {
+    let mut sample = Sample {
+        engine: engine.to_string(),
+        program: program.name.clone(),
+        size: size.to_owned(),
+        round,
+        process_ms: 0.0,
+        outcome: Outcome::Unchecked,
+        checksum: None,
+        measured: None,
     };
     let execution = command(setup, engine, program, size)
         .and_then(|mut command| process::execute(&mut command, setup.timeout));
     match execution {
-        Ok(execution) => fill(&mut taken, setup, program, &execution),
-        Err(message) => taken.sample.outcome = Outcome::Failed(message),
+        Ok(execution) => fill(&mut sample, setup, program, &execution),
+        Err(message) => sample.outcome = Outcome::Failed(message),
     }
-    taken
+    sample
 }
 
 /// The arguments of the process that takes a sample.
@@ -105,6 +111,9 @@ pub(crate) fn arguments(
     }
     if let Some(rate) = setup.stream {
         arguments.extend(["--stream".into(), rate.to_string().into()]);
+    }
+    if let Some(threads) = setup.threads {
+        arguments.extend(["--threads".into(), threads.to_string().into()]);
     }
     arguments
 }
@@ -143,14 +152,10 @@ fn stdin(file: Option<&Path>) -> Result<Stdio, String> {
     Ok(file.into())
 }
 
-/// Puts into `taken` what a process showed.
-fn fill(taken: &mut Taken, setup: &Setup, program: &Program, execution: &Execution) {
-    let sample = &mut taken.sample;
+/// Puts into `sample` what a process showed.
+fn fill(sample: &mut Sample, setup: &Setup, program: &Program, execution: &Execution) {
     sample.process_ms = execution.ms;
     let (told, result) = split_result(&execution.stderr);
-    if setup.marks {
-        taken.steps_ms = steps(told, |offset| execution.stderr_ms(offset));
-    }
     if let Some(message) = &execution.ended {
         sample.outcome = Outcome::Failed(message.clone());
         return;
@@ -167,13 +172,16 @@ fn fill(taken: &mut Taken, setup: &Setup, program: &Program, execution: &Executi
         Some(text) => serde_json::from_slice::<Measured>(text)
             .map_err(|error| format!("the result of the process: {error}")),
     };
-    let measured = match measured {
+    let mut measured = match measured {
         Ok(measured) => measured,
         Err(message) => {
             sample.outcome = Outcome::Failed(message);
             return;
         }
     };
+    if setup.marks {
+        measured.steps_ms = steps(told, |offset| execution.stderr_ms(offset));
+    }
     let only_loads = only_loads(setup, program);
     if !only_loads {
         sample.checksum = Some(checksum(&execution.stdout, setup.iterations));
@@ -236,9 +244,8 @@ mod tests {
             iterations: 2,
             load_only,
             marks: true,
-            events: false,
-            stream: None,
             timeout: Duration::from_secs(20),
+            ..Setup::default()
         }
     }
 
@@ -271,7 +278,7 @@ mod tests {
     }
 
     /// What is made of a process that a shell stands for.
-    fn taken(script: &str, expected: Option<&str>, load_only: bool) -> (Sample, usize) {
+    fn taken(script: &str, expected: Option<&str>, load_only: bool) -> Sample {
         let mut program = Program::of_file(Path::new("p.wasm"));
         if let Some(expected) = expected {
             program.expected.insert("only".to_owned(), expected.into());
@@ -280,21 +287,18 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let execution = process::execute(&mut command, setup.timeout).expect("a shell");
-        let mut taken = super::Taken {
-            sample: Sample {
-                engine: "native".to_owned(),
-                program: program.name.clone(),
-                size: "only".to_owned(),
-                round: 0,
-                process_ms: 0.0,
-                outcome: Outcome::Unchecked,
-                checksum: None,
-                measured: None,
-            },
-            steps_ms: Vec::new(),
+        let mut sample = Sample {
+            engine: "native".to_owned(),
+            program: program.name.clone(),
+            size: "only".to_owned(),
+            round: 0,
+            process_ms: 0.0,
+            outcome: Outcome::Unchecked,
+            checksum: None,
+            measured: None,
         };
-        super::fill(&mut taken, &setup, &program, &execution);
-        (taken.sample, taken.steps_ms.len())
+        super::fill(&mut sample, &setup, &program, &execution);
+        sample
     }
 
     #[test]
@@ -306,7 +310,7 @@ mod tests {
             )
         };
         let check = |script: String, expected: Option<&str>, load_only: bool, outcome: Outcome| {
-            let (sample, _) = taken(&script, expected, load_only);
+            let sample = taken(&script, expected, load_only);
             assert_eq!(sample.outcome, outcome, "{script}");
             assert!(sample.process_ms > 0.0);
             sample
@@ -359,8 +363,13 @@ mod tests {
 
     #[test]
     fn marks() {
-        let (_, count) = taken("printf '<.' >&2; printf '..\\n' >&2", None, false);
-        assert_eq!(count, 3);
+        let script = r#"printf '<.' >&2; printf '..\nupshift-bench-result {"load_ms": 1, "iterations": [],
+            "peak_rss_kb": 7, "cpu_ms": 3}' >&2"#;
+        let sample = taken(&script.replace('\n', " "), None, false);
+        assert_eq!(
+            sample.measured.map(|measured| measured.steps_ms.len()),
+            Some(3)
+        );
         let check = |told: &[u8], expected: &[f64]| {
             // Every byte came one millisecond after the last.
             let found = steps(told, |offset| {

@@ -37,7 +37,14 @@ fn fastest<'a>(
 fn has_policy(engine: &str, wanted: TierPolicy) -> bool {
     match engine.parse::<Engine>().map(|engine| engine.kind) {
         Ok(Kind::Upshift(policy, _)) => policy == wanted,
-        Ok(Kind::Native(_) | Kind::Wasmtime(_) | Kind::Wasmi | Kind::V8(_) | Kind::Jsc(_))
+        Ok(
+            Kind::Counted(_)
+            | Kind::Native(_)
+            | Kind::Wasmtime(_)
+            | Kind::Wasmi
+            | Kind::V8(_)
+            | Kind::Jsc(_),
+        )
         | Err(_) => false,
     }
 }

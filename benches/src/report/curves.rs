@@ -77,10 +77,11 @@ pub(crate) fn plot(file: &WarmupFile) -> Result<Option<String>, String> {
             .filter_map(|(_, times)| time_to(times, percent));
         times.fold(0.0, f64::max)
     };
-    let lines = legend(&curves, None);
+    let engines: Vec<&str> = curves.iter().map(|(engine, _)| *engine).collect();
+    let lines = legend(&engines, None);
     let top = 26.0 + lines;
     let svg = draw((WIDTH, HEIGHT + lines), |canvas| {
-        legend(&curves, Some(canvas));
+        legend(&engines, Some(canvas));
         let bottom = HEIGHT + lines - 48.0;
         let middle = WIDTH / 2.0;
         let all = (latest(100), (62.0, middle - 10.0));
@@ -141,9 +142,9 @@ fn percent(part: usize, all: usize) -> f64 {
 }
 
 /// Draws the engines' names in as few lines as they fit into; says how high those are.
-fn legend(curves: &[(&str, Vec<f64>)], mut canvas: Option<&mut Canvas<'_>>) -> f64 {
+pub(crate) fn legend(engines: &[&str], mut canvas: Option<&mut Canvas<'_>>) -> f64 {
     let (mut x, mut y) = (62.0, 10.0);
-    for (engine, _) in curves {
+    for engine in engines {
         let width = text_width(engine, SMALL) + 48.0;
         if x + width > WIDTH {
             (x, y) = (62.0, y + 18.0);

@@ -25,7 +25,7 @@ impl Group {
     /// The group of an engine, by its name.
     pub(crate) fn of(engine: &str) -> Self {
         match engine.parse::<Engine>().map(|engine| engine.kind) {
-            Ok(Kind::Upshift(..)) => Self::Upshift,
+            Ok(Kind::Upshift(..) | Kind::Counted(_)) => Self::Upshift,
             Ok(Kind::V8(_) | Kind::Jsc(_)) => Self::Browser,
             Ok(Kind::Native(_) | Kind::Wasmtime(_) | Kind::Wasmi) | Err(_) => Self::Other,
         }
@@ -48,7 +48,14 @@ pub(crate) fn is_static(engine: &str) -> bool {
             TierPolicy::Baseline | TierPolicy::Optimizing => true,
             TierPolicy::Eager | TierPolicy::Dynamic => false,
         },
-        Ok(Kind::Native(_) | Kind::Wasmtime(_) | Kind::Wasmi | Kind::V8(_) | Kind::Jsc(_))
+        Ok(
+            Kind::Counted(_)
+            | Kind::Native(_)
+            | Kind::Wasmtime(_)
+            | Kind::Wasmi
+            | Kind::V8(_)
+            | Kind::Jsc(_),
+        )
         | Err(_) => false,
     }
 }
@@ -81,12 +88,9 @@ fn look_of(kind: Kind) -> (Colour, Shape, Fill) {
                 TierPolicy::Eager => ORANGE,
                 TierPolicy::Dynamic => VERMILION,
             };
-            let fill = match mode {
-                CompileMode::Lazy => Fill::Full,
-                CompileMode::Eager => Fill::Hollow,
-            };
-            (colour, Shape::Circle, fill)
+            (colour, Shape::Circle, fill_of_mode(mode))
         }
+        Kind::Counted(mode) => (SKY, Shape::Square, fill_of_mode(mode)),
         Kind::Native(Native::Default) => (upshift_plot::canvas::INK, Shape::Tick, Fill::Full),
         Kind::Native(Native::Scalar) => (upshift_plot::canvas::INK, Shape::Tick, Fill::Hollow),
         Kind::Wasmtime(Strategy::Cranelift) => (GREEN, Shape::Square, Fill::Full),
@@ -94,6 +98,13 @@ fn look_of(kind: Kind) -> (Colour, Shape, Fill) {
         Kind::Wasmi => (GREY, Shape::Diamond, Fill::Full),
         Kind::V8(tiers) => (PURPLE, Shape::Up, fill_of(tiers)),
         Kind::Jsc(tiers) => (OLIVE, Shape::Down, fill_of(tiers)),
+    }
+}
+
+fn fill_of_mode(mode: CompileMode) -> Fill {
+    match mode {
+        CompileMode::Lazy => Fill::Full,
+        CompileMode::Eager => Fill::Hollow,
     }
 }
 

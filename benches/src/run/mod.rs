@@ -9,9 +9,10 @@ use crate::manifest::{self, Program};
 use crate::measure::{self, Setup};
 use crate::schema::Sample;
 use crate::{available, machine, store, table};
-pub(crate) use plan::{Plan, info};
+pub(crate) use plan::Plan;
 use rounds::bad;
 pub(crate) use rounds::{Rounds, begin};
+use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,20 +64,48 @@ pub(crate) struct Options {
     /// Do not run everything once before the samples that count.
     #[arg(long)]
     no_warmup: bool,
-    /// End a process after this time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
     /// Seed of the random order; from the clock, if none is given.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Write the samples to this file, after each round.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Only print the command that takes each sample.
     #[arg(long)]
     print_commands: bool,
     #[command(flatten)]
     table: table::Options,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Options of all commands that measure programs.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Common {
+    /// End a process after this time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Write the samples to this file, after each round.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Common {
+    /// How samples are taken, if nothing else is said.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup {
+            timeout: Duration::from_secs(self.timeout),
+            ..Setup::default()
+        }
+    }
+
+    /// Writes what there is to the file, if one is wanted.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn keep(&self, file: &impl Serialize) -> Result<(), String> {
+        match &self.json {
+            Some(path) => store::write(path, file),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `upshift-bench run`.
@@ -89,10 +118,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         suites: manifests.clone(),
         iterations: options.iterations,
         load_only: options.load_only,
-        marks: false,
-        events: false,
-        stream: None,
-        timeout: Duration::from_secs(options.timeout),
+        ..options.common.setup()
     };
     let programs = programs(options, &manifests)?;
     let plan = Plan::new(
@@ -101,9 +127,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         &options.sizes,
         options.load_only,
     )?;
-    plan.skipped
-        .iter()
-        .for_each(|word| eprintln!("skipped: {word}"));
+    plan.tell_skipped();
     if options.print_commands {
         return print_commands(&plan, &setup);
     }
@@ -125,10 +149,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         },
         time: options.quick.then_some(QUICK_TIME),
         warm_up: !options.no_warmup,
-        keep: &|run| match &options.json {
-            Some(path) => store::write(path, run),
-            None => Ok(()),
-        },
+        keep: &|run| options.common.keep(run),
     };
     let outcome = rounds.take(plan, &mut run);
     // Also after Ctrl-C: what was measured so far is shown.

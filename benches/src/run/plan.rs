@@ -134,6 +134,13 @@ impl Plan {
         }
     }
 
+    /// Says on standard error what is left out.
+    pub(crate) fn tell_skipped(&self) {
+        for word in &self.skipped {
+            eprintln!("skipped: {word}");
+        }
+    }
+
     pub(crate) fn program(&self, cell: &Cell) -> &Program {
         &self.programs[cell.program]
     }
@@ -234,7 +241,7 @@ fn not_native(program: &Program, load_only: bool) -> Option<&'static str> {
 ///
 /// # Errors
 /// If its module cannot be read.
-pub(crate) fn info(program: &Program) -> Result<ProgramInfo, String> {
+fn info(program: &Program) -> Result<ProgramInfo, String> {
     let module = fs::read(&program.module)
         .map_err(|error| format!("{}: cannot read: {error}", program.module.display()))?;
     let digest = Sha256::digest(&module);

@@ -102,7 +102,7 @@ fn warm_up(
     for (engine, program) in plan.pairs() {
         let smallest = plan.programs[program].sizes[0].clone();
         progress.begin("warm-up", engine, &plan.programs[program], &smallest);
-        let sample = measure::sample(&setup, engine, &plan.programs[program], &smallest, 0).sample;
+        let sample = measure::sample(&setup, engine, &plan.programs[program], &smallest, 0);
         if measure::interrupted() {
             return Err(interrupted(run));
         }
@@ -161,7 +161,7 @@ fn take_round(
             program,
             &cell.size,
         );
-        let sample = measure::sample(setup, cell.engine, program, &cell.size, round).sample;
+        let sample = measure::sample(setup, cell.engine, program, &cell.size, round);
         if measure::interrupted() {
             return Err(interrupted(run));
         }

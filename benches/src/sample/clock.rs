@@ -17,7 +17,12 @@ pub(crate) struct Clock {
     region: Option<Instant>,
     /// All spans that were closed; none if the guest never called `bench.start`.
     regions: Option<Duration>,
+    /// When the guest called `bench.step`.
+    steps: Vec<Instant>,
 }
+
+/// So many steps are noted without asking for memory.
+const STEPS: usize = 16_384;
 
 impl Clock {
     /// The guest calls an import.
@@ -40,6 +45,18 @@ impl Clock {
         self.close(Instant::now());
     }
 
+    /// `bench.step`: a step of the work is done.
+    pub(crate) fn step(&mut self) {
+        self.import();
+        self.steps.push(Instant::now());
+    }
+
+    /// The steps, in ms since `origin`.
+    pub(crate) fn steps_ms(&self, origin: Instant) -> Vec<f64> {
+        let steps = self.steps.iter();
+        steps.map(|step| ms(*step - origin)).collect()
+    }
+
     fn close(&mut self, now: Instant) {
         if let Some(started) = self.region.take() {
             *self.regions.get_or_insert_default() += now - started;
@@ -48,7 +65,10 @@ impl Clock {
 
     /// The start function of the module may have called imports: that belongs to instantiation.
     pub(crate) fn called(&mut self) -> Instant {
-        *self = Self::default();
+        *self = Self {
+            steps: Vec::with_capacity(STEPS),
+            ..Self::default()
+        };
         Instant::now()
     }
 

@@ -5,6 +5,7 @@
 
 mod child;
 mod clock;
+mod hammer;
 pub(crate) mod js;
 mod upshift;
 mod usage;
@@ -48,6 +49,9 @@ pub(crate) struct Options {
     /// Load the module from a stream of so many MB (1,000,000 bytes) per second.
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stream: Option<u32>,
+    /// Instead of running `_start`, call all functions that the module exports from so many threads.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) threads: Option<u32>,
 }
 
 /// Runs the program; what was measured is the last line on standard error. What the program prints goes to standard output,
@@ -59,12 +63,18 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let program = manifest::find(&options.suite, &options.program)?;
     let job = Job::new(options, &program)?;
     let one_thread = options.engine.one_thread;
-    if job.stream.is_some() && !matches!(options.engine.kind, Kind::Upshift(..)) {
+    let special = job.stream.is_some() || job.threads.is_some();
+    if special && !matches!(options.engine.kind, Kind::Upshift(..)) {
         let engine = options.engine;
-        return Err(format!("{engine}: only Upshift is measured with streams"));
+        return Err(format!(
+            "{engine}: only Upshift is measured with streams and threads"
+        ));
     }
     let measured = match options.engine.kind {
-        Kind::Upshift(policy, mode) => upshift::run(&job, policy, mode, one_thread),
+        Kind::Upshift(policy, mode) => {
+            upshift::run(&job, upshift::config(policy, mode, one_thread))
+        }
+        Kind::Counted(mode) => upshift::run(&job, upshift::counted(mode, one_thread)),
         #[cfg(feature = "peers")]
         Kind::Wasmtime(strategy) => wasmtime::run(&job, strategy, one_thread),
         #[cfg(feature = "peers")]
@@ -98,6 +108,7 @@ struct Job<'a> {
     marks: bool,
     events: bool,
     stream: Option<u32>,
+    threads: Option<u32>,
 }
 
 impl<'a> Job<'a> {
@@ -124,6 +135,7 @@ impl<'a> Job<'a> {
             marks: options.marks,
             events: options.events,
             stream: options.stream,
+            threads: options.threads,
         })
     }
 

@@ -1,27 +1,20 @@
 //! Samples of Upshift.
 
-use super::Job;
 use super::clock::{Clock, ms};
 use super::usage::{self, Whose};
+use super::{Job, hammer};
 use crate::schema::{Iteration, Measured, TierCounts, TierEvent, TierEventKind, Tiers};
 use crate::stream::Paced;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use upshift::{
     Caller, CompileMode, Config, Engine, Event, EventKind, EventSink, Linker, Module, Stats, Store,
-    Tier, TierPolicy, TierStats, inspect,
+    Tier, TierPolicy, TierStats, Tuning, inspect,
 };
 use upshift_wasi::{ExitStatus, Function, Preview1, Stop, WasiCtx, WasiCtxBuilder};
 
-/// Loads and runs the program.
-pub(super) fn run(
-    job: &Job<'_>,
-    policy: TierPolicy,
-    mode: CompileMode,
-    one_thread: bool,
-) -> Result<Measured, String> {
-    let text = |error: upshift::Error| format!("{error:#}");
-    let recorder = Arc::new(Recorder::default());
+/// What the engine is told.
+pub(super) fn config(policy: TierPolicy, mode: CompileMode, one_thread: bool) -> Config {
     let mut config = Config::new();
     config
         .tier_policy(policy)
@@ -30,6 +23,25 @@ pub(super) fn run(
     if one_thread {
         config.threads(1);
     }
+    config
+}
+
+/// Code that counts as under the policy Dynamic, by the same budgets, while every request is refused, as those for bodies
+/// that are too large are.
+pub(super) fn counted(mode: CompileMode, one_thread: bool) -> Config {
+    let mut config = config(TierPolicy::Dynamic, mode, one_thread);
+    config.tuning(Tuning {
+        max_body_bytes: 0,
+        osr: false,
+        ..Tuning::default()
+    });
+    config
+}
+
+/// Loads and runs the program.
+pub(super) fn run(job: &Job<'_>, mut config: Config) -> Result<Measured, String> {
+    let text = |error: upshift::Error| format!("{error:#}");
+    let recorder = Arc::new(Recorder::default());
     if job.events {
         config.events(Arc::<Recorder>::clone(&recorder));
     }
@@ -42,25 +54,31 @@ pub(super) fn run(
     let load = started.elapsed();
     let validate = engine.stats().validate_time;
 
-    let mut iterations = Vec::new();
-    for _ in 0..job.iterations {
-        iterations.push(iteration(job, &engine, &module).map_err(text)?);
+    let mut measured = Measured::default();
+    if let Some(threads) = job.threads {
+        measured.stalls = Some(hammer::run(&engine, &module, threads).map_err(text)?);
+    } else {
+        for _ in 0..job.iterations {
+            let (iteration, clock) = iteration(job, &engine, &module).map_err(text)?;
+            if measured.iterations.is_empty() {
+                measured.steps_ms = clock.steps_ms(started);
+            }
+            measured.iterations.push(iteration);
+        }
     }
     let stats = engine.stats();
-    let cpu = usage::cpu(Whose::Own);
-    let peak_rss_kb = usage::peak_rss_kb(Whose::Own);
     Ok(Measured {
         load_ms: ms(load),
         validate_ms: Some(ms(validate)),
         compile_ms: Some(ms(load.saturating_sub(validate))),
-        iterations,
         tiers: Some(tiers(&stats)),
         code_bytes: Some(stats.baseline.code_bytes + stats.optimizing.code_bytes),
         ready_ms: ready.map(ms),
         body_bytes: Some(body_bytes(&module)),
-        peak_rss_kb,
-        cpu_ms: ms(cpu),
+        peak_rss_kb: usage::peak_rss_kb(Whose::Own),
+        cpu_ms: ms(usage::cpu(Whose::Own)),
         events: recorder.events(&module),
+        ..measured
     })
 }
 
@@ -99,7 +117,11 @@ impl Preview1 for Host {
     }
 }
 
-fn iteration(job: &Job<'_>, engine: &Engine, module: &Module) -> Result<Iteration, upshift::Error> {
+fn iteration(
+    job: &Job<'_>,
+    engine: &Engine,
+    module: &Module,
+) -> Result<(Iteration, Clock), upshift::Error> {
     job.redirect_stdin().map_err(upshift::Error::msg)?;
     let started = Instant::now();
     let host = Host {
@@ -113,6 +135,9 @@ fn iteration(job: &Job<'_>, engine: &Engine, module: &Module) -> Result<Iteratio
     })?;
     linker.func_wrap("bench", "end", |mut caller: Caller<'_, Host>| {
         caller.data_mut().clock.end();
+    })?;
+    linker.func_wrap("bench", "step", |mut caller: Caller<'_, Host>| {
+        caller.data_mut().clock.step();
     })?;
     let mut store = Store::new(engine, host);
     let instance = linker.instantiate(&mut store, module)?;
@@ -128,7 +153,7 @@ fn iteration(job: &Job<'_>, engine: &Engine, module: &Module) -> Result<Iteratio
             None => return Err(error),
         }
     }
-    Ok(iteration)
+    Ok((iteration, std::mem::take(&mut store.data_mut().clock)))
 }
 
 fn wasi(job: &Job<'_>) -> Result<WasiCtx, upshift::Error> {
