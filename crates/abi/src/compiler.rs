@@ -98,11 +98,16 @@ pub struct CompileOptions {
     pub registers: Option<u8>,
 }
 
+/// In the reserved style, bytes right before a memory and at the end of its 4 GiB that are never accessible. An address a
+/// little below the base is thus out of bounds as it is after wrapping to 32 bits; a page (spec 4.2.8).
+pub const FRONT_GUARD_BYTES: u32 = 65_536;
+
 /// How accesses of 32-bit memories are kept in bounds. The same for all memories of an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MemoryStyle {
-    /// 4 GiB of address space and a guard behind it: an access is one instruction, bounds are
-    /// checked by the processor. The base never moves.
+    /// 4 GiB of address space between guards: an access is one instruction, bounds are
+    /// checked by the processor. The base never moves. The [`FRONT_GUARD_BYTES`] before the base are
+    /// inaccessible, and so are the last [`FRONT_GUARD_BYTES`] of the 4 GiB: no memory is that large.
     Reserved {
         /// Size of the guard in bytes. A constant offset is folded into the access while
         /// offset + size <= guard and < 2^31.

@@ -21,7 +21,7 @@ pub use artefact::{
 pub use callconv::{ArgLoc, CpuFeatures, ResultLoc, SignatureLayout};
 pub use compiler::{
     CompileEnv, CompileError, CompileErrorKind, CompileOptions, Compiler, CompilerWorker,
-    ENTRY_STEP, MemoryStyle,
+    ENTRY_STEP, FRONT_GUARD_BYTES, MemoryStyle,
 };
 pub use layout::{
     Activation, EntrySlot, FuncImport, FuncRecord, GlobalCell, HostContext, MemoryDef,

@@ -7,6 +7,7 @@
 //! ```text
 //! worker.rs     one function: translate, compile, finish; keeps the scratch memory
 //! translate/    operators to CLIF, one file per category
+//! passes/       what is done to the CLIF before Cranelift's own passes
 //! isa.rs        Cranelift's settings
 //! names.rs      what symbols of the CLIF mean: entry slots, code that stays, helpers
 //! traps.rs      trap codes to and from Cranelift's numbers
@@ -17,6 +18,7 @@
 mod finish;
 mod isa;
 mod names;
+mod passes;
 mod signature;
 mod translate;
 mod traps;

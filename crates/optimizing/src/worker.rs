@@ -2,22 +2,28 @@
 
 use crate::finish;
 use crate::isa::IsaCache;
+use crate::passes;
 use crate::translate::{self, Scratch};
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::isa::OwnedTargetIsa;
-use cranelift_codegen::{CodegenError, Context};
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::{CodegenError, CompiledCode, Context};
 use cranelift_frontend::FunctionBuilderContext;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc,
-    CompilerWorker, CpuFeatures, LoopState,
+    CompilerWorker, CpuFeatures, LoopState, MemoryStyle,
 };
 use upshift_module::ValidatedFunc;
 
 /// Bodies over this size, in bytes, do not leave their scratch memory to the next function: Cranelift's
 /// tables keep the capacity of the largest function they have seen, hundreds of bytes per byte of body.
 const KEEP_SCRATCH_BODY_BYTES_MAX: u32 = 64 << 10;
+
+/// Frames of functions that call nothing may be this large, in bytes, without a comparison with the stack limit.
+const LEAF_FRAME_BYTES_MAX: u32 = 4096;
+/// A function with more values may well have a larger frame.
+const LEAF_VALUES_MAX: usize = 1_000;
 
 /// Compiles on one thread at a time.
 pub(crate) struct Worker {
@@ -120,17 +126,51 @@ impl Worker {
         env: &CompileEnv<'_>,
     ) -> Result<CompiledFunc, CompileError> {
         self.guarded((func, entry), env, |memory, isa| {
-            memory
-                .context
-                .compile(&**isa, &mut ControlPlane::default())
-                .map_err(|error| codegen_error(func, &error.inner))?;
-            let code = memory.context.take_compiled_code().ok_or_else(|| {
-                CompileError::new(CompileErrorKind::Internal, "Cranelift returned no code")
-            })?;
+            let reserved = matches!(env.memory_style, MemoryStyle::Reserved { .. });
+            passes::run(&mut memory.context, &**isa, reserved)
+                .map_err(|error| codegen_error(func, &error))?;
+            let code = generate(func, &mut memory.context, &**isa)?;
             let kind = entry.map_or(CodeKind::Entry, |state| CodeKind::Osr(state.site));
             finish::finish((func, kind), &memory.context.func, &code)
         })
     }
+}
+
+/// Machine code of a function. One that calls nothing, not even a helper, and has a small frame does not compare rsp with the stack
+/// limit: its caller has, and below the limit there is room for more than such a frame, as there is for helpers.
+/// What else the comparison is for, to notice an interrupt, loops and callers do.
+fn generate(
+    func: ValidatedFunc<'_>,
+    context: &mut Context,
+    isa: &dyn TargetIsa,
+) -> Result<CompiledCode, CompileError> {
+    // Whatever is called has a signature.
+    let leaf =
+        context.func.dfg.signatures.is_empty() && context.func.dfg.num_values() <= LEAF_VALUES_MAX;
+    let limit = context.func.stack_limit;
+    if leaf {
+        context.func.stack_limit = None;
+    }
+    let code = compile(func, context, isa)?;
+    let frame = code.buffer.frame_layout().map(|l| l.frame_to_fp_offset);
+    if leaf && frame.is_none_or(|bytes| bytes > LEAF_FRAME_BYTES_MAX) {
+        context.func.stack_limit = limit;
+        return compile(func, context, isa);
+    }
+    Ok(code)
+}
+
+fn compile(
+    func: ValidatedFunc<'_>,
+    context: &mut Context,
+    isa: &dyn TargetIsa,
+) -> Result<CompiledCode, CompileError> {
+    context
+        .compile(isa, &mut ControlPlane::default())
+        .map_err(|error| codegen_error(func, &error.inner))?;
+    context
+        .take_compiled_code()
+        .ok_or_else(|| CompileError::new(CompileErrorKind::Internal, "Cranelift returned no code"))
 }
 
 impl CompilerWorker for Worker {

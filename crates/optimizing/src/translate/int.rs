@@ -4,8 +4,8 @@
 //! meant, and records the right code at the test and at the division.
 
 use super::state::Translator;
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder as _, Type, Value, types};
+use cranelift_codegen::ir::condcodes::{CondCode as _, FloatCC, IntCC};
+use cranelift_codegen::ir::{InstBuilder as _, InstructionData, Opcode, Type, Value, types};
 use upshift_module::ops::{IntBinary, IntCompare, IntOp, IntUnary, Width};
 
 /// The CLIF type of a width.
@@ -37,10 +37,34 @@ impl Translator<'_, '_> {
             }
             IntOp::Eqz => {
                 let operand = self.pop();
-                let flag = self.builder.ins().icmp_imm_s(IntCC::Equal, operand, 0);
+                let flag = match self.float_comparison(operand) {
+                    Some((cond, a, b)) => self.builder.ins().fcmp(cond.complement(), a, b),
+                    None => self.builder.ins().icmp_imm_s(IntCC::Equal, operand, 0),
+                };
                 self.push_bool(flag);
             }
         }
+    }
+
+    /// The comparison of floats whose result, as an i32, a value is. Cranelift inverts those of integers by itself. The complement of
+    /// a condition is true for unordered operands if the condition is false for them.
+    fn float_comparison(&self, value: Value) -> Option<(FloatCC, Value, Value)> {
+        let dfg = &self.builder.func.dfg;
+        let made_by = |value| Some(dfg.insts[dfg.value_def(value).inst()?]);
+        let InstructionData::Unary {
+            opcode: Opcode::Uextend,
+            arg,
+        } = made_by(value)?
+        else {
+            return None;
+        };
+        let InstructionData::FloatCompare {
+            cond, args: [a, b], ..
+        } = made_by(arg)?
+        else {
+            return None;
+        };
+        Some((cond, a, b))
     }
 
     fn int_unary(&mut self, ty: Type, op: IntUnary, a: Value) -> Value {

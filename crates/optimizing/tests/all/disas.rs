@@ -86,6 +86,7 @@ cases!(
     memory_checked,
     memory_fixed,
     parametric,
+    passes,
     reference,
     results,
     table,

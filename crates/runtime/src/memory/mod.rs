@@ -1,7 +1,8 @@
 //! Linear memories, in two styles.
 //!
-//! **Reserved**: 4 GiB of address space and a guard, of which the memory's pages are readable and writable. The base never
-//! moves; growth changes protection. **Checked**: a mapping of the memory's size (and some room to grow), which growth may
+//! **Reserved**: a guard, 4 GiB of address space and another guard, of which the memory's pages are readable and writable.
+//! The base never moves; growth changes protection. The last page of the 4 GiB is never given out: optimized code relies on
+//! addresses right below the base and right below 4 GiB being out of bounds alike (docs/optimizing.md). **Checked**: a mapping of the memory's size (and some room to grow), which growth may
 //! move; code compares every address.
 
 mod image;
@@ -17,12 +18,16 @@ use registry::Registration;
 use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 use std::ffi::c_void;
-use upshift_abi::MemoryStyle;
+use upshift_abi::{FRONT_GUARD_BYTES, MemoryStyle};
 
 /// Bytes of a WebAssembly page (spec 4.2.8).
 pub const WASM_PAGE_BYTES: usize = 65536;
 /// Pages that 32-bit addresses reach.
 const PAGES_MAX: u64 = 65536;
+/// Most pages of a memory in the reserved style.
+const RESERVED_PAGES_MAX: u64 = PAGES_MAX - FRONT_BYTES as u64 / WASM_PAGE_BYTES as u64;
+/// The guard before the first byte.
+const FRONT_BYTES: usize = FRONT_GUARD_BYTES as usize;
 /// Address space that 32-bit addresses reach.
 const REACH_BYTES: usize = 4 << 30;
 /// Behind it, so that constant offsets below 2^31 need no check.
@@ -54,21 +59,26 @@ impl LinearMemory {
     /// A memory of `minimum_pages` pages, zeroed, which grows up to `maximum_pages` (or as far as addresses reach).
     ///
     /// # Errors
-    /// `Limit` if it is larger than addresses reach, `Resource` if the system refuses.
+    /// `Limit` if it is larger than addresses reach (in the reserved style a page less), `Resource` if the system refuses.
     pub fn new(
         style: MemoryStyle,
         minimum_pages: u64,
         maximum_pages: Option<u64>,
     ) -> Result<Self, RuntimeError> {
-        if minimum_pages > PAGES_MAX {
-            let message = format!("a memory of {minimum_pages} pages is larger than 4 GiB");
+        let pages_max = match style {
+            MemoryStyle::Reserved { .. } => RESERVED_PAGES_MAX,
+            MemoryStyle::Checked => PAGES_MAX,
+        };
+        if minimum_pages > pages_max {
+            let message =
+                format!("a memory of {minimum_pages} pages is larger than {pages_max} pages");
             return Err(RuntimeError::new(RuntimeErrorKind::Limit, message));
         }
         let bytes = byte_count(minimum_pages);
         let (mapping, listed) = match style {
             MemoryStyle::Reserved { guard_bytes } => {
                 let guard = usize::try_from(guard_bytes).unwrap_or(usize::MAX);
-                let reserve = REACH_BYTES.saturating_add(guard);
+                let reserve = (FRONT_BYTES + REACH_BYTES).saturating_add(guard);
                 let mut pages = Pages::new(reserve, Protection::NONE)
                     .map_err(|error| refused(reserve, error))?;
                 commit(&mut pages, 0, bytes).map_err(|error| refused(bytes, error))?;
@@ -85,7 +95,7 @@ impl LinearMemory {
             registration: Registration::new(listed),
             mapping,
             pages: minimum_pages,
-            maximum_pages: maximum_pages.unwrap_or(PAGES_MAX).min(PAGES_MAX),
+            maximum_pages: maximum_pages.unwrap_or(pages_max).min(pages_max),
         })
     }
 
@@ -131,7 +141,7 @@ impl LinearMemory {
     #[must_use]
     pub fn base(&self) -> *mut u8 {
         match &self.mapping {
-            Mapping::Reserved(pages) => pages.as_ptr::<u8>().cast_mut(),
+            Mapping::Reserved(pages) => pages.as_ptr::<u8>().cast_mut().wrapping_add(FRONT_BYTES),
             Mapping::Checked(map) => map.base,
         }
     }
@@ -173,14 +183,14 @@ fn byte_count(pages: u64) -> usize {
     usize::try_from(pages).unwrap_or(usize::MAX) * WASM_PAGE_BYTES
 }
 
-/// Makes the bytes `from..to` of a reservation usable.
+/// Makes the bytes `from..to` of the memory in a reservation usable.
 fn commit(pages: &mut Pages, from: usize, to: usize) -> region::Result<()> {
     if from == to {
         return Ok(());
     }
     // SAFETY: rule MEMORY: the range lies in the reservation; it was inaccessible, so nobody relies on its protection.
     unsafe {
-        let start = pages.as_mut_ptr::<u8>().add(from);
+        let start = pages.as_mut_ptr::<u8>().add(FRONT_BYTES + from);
         region::protect(start, to - from, Protection::READ_WRITE)
     }
 }
@@ -368,8 +378,9 @@ mod tests {
         let base = memory.base();
         assert_eq!(memory.grow(1000), Some(1));
         assert_eq!(memory.base(), base);
-        let (first, last) = (base.addr(), base.addr() + (6 << 30) - 1);
-        assert!(memory.contains(first) && memory.contains(last) && !memory.contains(last + 1));
+        let (first, last) = (base.addr() - 65536, base.addr() + (6 << 30) - 1);
+        assert!(memory.contains(first) && !memory.contains(first - 1));
+        assert!(memory.contains(last) && !memory.contains(last + 1));
         assert!(is_memory_address(first) && is_memory_address(last));
     }
 
@@ -385,12 +396,14 @@ mod tests {
 
     #[test]
     fn too_large_is_a_limit() {
-        let error = LinearMemory::new(RESERVED, 65537, None).unwrap_err();
-        assert_eq!(error.kind(), RuntimeErrorKind::Limit);
-        let mut whole = LinearMemory::new(RESERVED, 65536, None).unwrap();
-        assert_eq!(touch(&whole, (4 << 30) - 1, 1), 0);
-        assert_eq!(whole.grow(1), None);
-        assert_eq!(whole.grow(0), Some(65536));
+        for (style, pages) in [(RESERVED, 65535), (MemoryStyle::Checked, 65536)] {
+            let error = LinearMemory::new(style, pages + 1, None).unwrap_err();
+            assert_eq!(error.kind(), RuntimeErrorKind::Limit);
+            let mut whole = LinearMemory::new(style, pages, Some(65536)).unwrap();
+            assert_eq!(touch(&whole, whole.bytes() - 1, 1), 0);
+            assert_eq!(whole.grow(1), None);
+            assert_eq!(whole.grow(0), Some(pages));
+        }
     }
 
     #[test]

@@ -113,8 +113,14 @@ fn instructions_trap_at_any_depth() {
         check_trap(TrapCode::IntegerDivideByZero, depth, [1, 0], |asm| {
             dynasm!(asm ; .arch x64 ; idiv rcx);
         });
-        // The first byte behind the memory, and the last of the guard.
-        for address in [65536, (6 << 30) - 8] {
+        // The first byte behind the memory, the last of the guard, and the guard before it with an access that ends in
+        // the memory.
+        for address in [
+            65536,
+            (6 << 30) - 8,
+            16_u64.wrapping_sub(65536),
+            4_u64.wrapping_neg(),
+        ] {
             check_trap(TrapCode::MemoryOutOfBounds, depth, [base, address], |asm| {
                 dynasm!(asm ; .arch x64 ; mov rax, [rdx + rcx]);
             });
