@@ -190,3 +190,31 @@
 ;; The first store is visible although the second one traps.
 (assert_trap (invoke "swap" (i32.const -1)) "out of bounds memory access")
 (assert_return (invoke "get" (i32.const 0)) (i32.const 77))
+
+;; Loops that test the value that is over. The step may wrap, and the value may be wanted behind the loop.
+(module
+  (func (export "until") (param $i i32) (param $last i32) (result i32) (local $next i32) (local $n i32)
+    (block $out
+      (loop $again
+        (local.set $next (i32.add (local.get $i) (i32.const 0x40000001)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $out (i32.eq (local.get $i) (i32.const 0xc0000003)))
+        (br_if $out (i32.eq (local.get $n) (local.get $last)))
+        (local.set $i (local.get $next))
+        (br $again)))
+    (i32.add (i32.mul (local.get $n) (i32.const 1000)) (i32.add (local.get $i) (local.get $next))))
+  (func (export "while") (param $i i64) (param $last i64) (result i64) (local $next i64) (local $n i64)
+    (loop $again
+      (local.set $next (i64.add (i64.const -1) (local.get $i)))
+      (local.set $n (i64.add (local.get $n) (i64.const 1)))
+      (if (i64.ne (local.get $n) (local.get $last))
+        (then
+          (if (i64.ne (local.get $i) (i64.const 0x8000000000000000))
+            (then (local.set $i (local.get $next)) (br $again))))))
+    (i64.add (i64.mul (local.get $n) (i64.const 1000)) (i64.xor (local.get $i) (local.get $next))))
+)
+(assert_return (invoke "until" (i32.const 0) (i32.const 10)) (i32.const 0xc0000fa7))
+(assert_return (invoke "until" (i32.const 0) (i32.const 3)) (i32.const 0x40000bbd))
+(assert_return (invoke "until" (i32.const 1) (i32.const 7)) (i32.const 0x40001b67))
+(assert_return (invoke "while" (i64.const 0x8000000000000002) (i64.const 9)) (i64.const 0xbb7))
+(assert_return (invoke "while" (i64.const 5) (i64.const 2)) (i64.const 0x7d7))

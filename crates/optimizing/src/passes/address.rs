@@ -25,12 +25,13 @@
 //!
 //! Linear: each access looks at no more than [`ANCHORS_MAX`] anchors and [`ADDITIONS_MAX`] additions.
 
+use super::constants::{low_constant, operation};
 use crate::traps;
 use cranelift_codegen::cursor::{Cursor as _, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::ir::immediates::Offset32;
 use cranelift_codegen::ir::{
-    Block, Function, Inst, InstBuilder as _, InstructionData, Opcode, Value, ValueDef, types,
+    Block, Function, Inst, InstBuilder as _, InstructionData, Opcode, Value, types,
 };
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -193,21 +194,25 @@ fn at(func: &mut Function, inst: Inst) -> FuncCursor<'_> {
 fn access(func: &Function, inst: Inst) -> Option<Access> {
     let dfg = &func.dfg;
     let data = &dfg.insts[inst];
-    let (address, offset, size) = match *data {
-        InstructionData::Load {
-            opcode,
-            arg,
-            offset,
-            ..
-        } => (arg, offset, size(func, opcode, dfg.first_result(inst))?),
-        InstructionData::Store {
-            opcode,
-            args: [value, address],
-            offset,
-            ..
-        } => (address, offset, size(func, opcode, value)?),
-        // All other formats are no accesses of memory, or none that the translation makes.
-        _ => return None,
+    // The translation makes no other accesses.
+    let (opcode, address, offset, value) = if let InstructionData::Load {
+        opcode,
+        arg,
+        offset,
+        ..
+    } = *data
+    {
+        (opcode, arg, offset, dfg.first_result(inst))
+    } else if let InstructionData::Store {
+        opcode,
+        args: [value, address],
+        offset,
+        ..
+    } = *data
+    {
+        (opcode, address, offset, value)
+    } else {
+        return None;
     };
     if data.memflags_trap_code(dfg) != Some(traps::to_clif(TrapCode::MemoryOutOfBounds)) {
         return None;
@@ -219,6 +224,7 @@ fn access(func: &Function, inst: Inst) -> Option<Access> {
         return None;
     };
     let offset = i32::from(offset);
+    let size = size(func, opcode, value)?;
     (dfg.value_type(index) == types::I32 && offset >= 0).then_some(Access {
         base,
         wide,
@@ -230,23 +236,18 @@ fn access(func: &Function, inst: Inst) -> Option<Access> {
 
 /// Bytes that a load or store touches, by its opcode and the type of its value.
 fn size(func: &Function, opcode: Opcode, value: Value) -> Option<u32> {
-    match opcode {
-        Opcode::Load | Opcode::Store => Some(func.dfg.value_type(value).bytes()),
-        Opcode::Uload8 | Opcode::Sload8 | Opcode::Istore8 => Some(1),
-        Opcode::Uload16 | Opcode::Sload16 | Opcode::Istore16 => Some(2),
-        Opcode::Uload32 | Opcode::Sload32 | Opcode::Istore32 => Some(4),
-        // Cranelift's enum; the translation makes no others.
-        _ => None,
+    let is = |opcodes: [Opcode; 3]| opcodes.contains(&opcode);
+    if matches!(opcode, Opcode::Load | Opcode::Store) {
+        Some(func.dfg.value_type(value).bytes())
+    } else if is([Opcode::Uload8, Opcode::Sload8, Opcode::Istore8]) {
+        Some(1)
+    } else if is([Opcode::Uload16, Opcode::Sload16, Opcode::Istore16]) {
+        Some(2)
+    } else if is([Opcode::Uload32, Opcode::Sload32, Opcode::Istore32]) {
+        Some(4)
+    } else {
+        None
     }
-}
-
-/// The opcode and operands of the instruction that makes a value, if it has this many.
-fn operation<const N: usize>(func: &Function, value: Value) -> Option<(Opcode, [Value; N])> {
-    let ValueDef::Result(inst, 0) = func.dfg.value_def(value) else {
-        return None;
-    };
-    let args = func.dfg.inst_args(inst).try_into().ok()?;
-    Some((func.dfg.insts[inst].opcode(), args))
 }
 
 /// Root and constant of an index.
@@ -257,7 +258,7 @@ fn root(func: &Function, index: Value) -> (Value, i32) {
         let Some((opcode, [a, b])) = operation::<2>(func, root) else {
             break;
         };
-        let (rest, constant) = match (opcode, constant(func, a), constant(func, b)) {
+        let (rest, constant) = match (opcode, low_constant(func, a), low_constant(func, b)) {
             (Opcode::Iadd, _, Some(constant)) => (a, constant),
             (Opcode::Iadd, Some(constant), None) => (b, constant),
             (Opcode::Isub, _, Some(constant)) => (a, constant.wrapping_neg()),
@@ -269,40 +270,15 @@ fn root(func: &Function, index: Value) -> (Value, i32) {
     (root, sum)
 }
 
-/// The value of an i32 constant.
-fn constant(func: &Function, value: Value) -> Option<i32> {
-    let inst = func.dfg.value_def(value).inst()?;
-    match func.dfg.insts[inst] {
-        InstructionData::UnaryImm {
-            opcode: Opcode::Iconst,
-            imm,
-        } => Some(low_half(imm.bits())),
-        // Whatever else it is, it is not known.
-        _ => None,
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "an i32 constant is its lower half, however Cranelift extends it"
-)]
-fn low_half(bits: i64) -> i32 {
-    bits as i32
-}
-
 /// Gives an access another address.
 fn redirect(func: &mut Function, inst: Inst, to: Value, displacement: i32) {
-    match &mut func.dfg.insts[inst] {
-        InstructionData::Load { arg, offset, .. } => {
-            *arg = to;
-            *offset = Offset32::new(displacement);
-        }
-        InstructionData::Store { args, offset, .. } => {
-            args[1] = to;
-            *offset = Offset32::new(displacement);
-        }
-        // `access` has seen that it is one of them.
-        _ => unreachable!("a load or a store"),
+    let data = &mut func.dfg.insts[inst];
+    if let InstructionData::Load { arg, offset, .. } = data {
+        *arg = to;
+        *offset = Offset32::new(displacement);
+    } else if let InstructionData::Store { args, offset, .. } = data {
+        args[1] = to;
+        *offset = Offset32::new(displacement);
     }
 }
 

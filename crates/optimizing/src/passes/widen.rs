@@ -161,11 +161,11 @@ impl Widening {
         let InstructionData::Load { opcode, .. } = &mut func.dfg.insts[inst] else {
             return;
         };
-        match opcode {
-            Opcode::Load => *opcode = Opcode::Uload32,
-            Opcode::Uload8 | Opcode::Uload16 => {}
-            // Sign-extending loads, and whatever else Cranelift has.
-            _ => return,
+        if *opcode == Opcode::Load {
+            *opcode = Opcode::Uload32;
+        } else if !matches!(opcode, Opcode::Uload8 | Opcode::Uload16) {
+            // It extends the sign.
+            return;
         }
         let loaded = func.dfg.replace_result(narrow, types::I64);
         let mut cursor = FuncCursor::new(func).after_inst(inst);
