@@ -64,7 +64,7 @@ impl Mode {
     /// Whatever [`Engine::new`] refuses.
     pub fn engine(self) -> Result<Engine, Error> {
         let mut config = Config::new();
-        config.compile_mode(CompileMode::Lazy);
+        config.compile_mode(CompileMode::Lazy).code_quarantine(true);
         match self {
             Self::Baseline => config.tier_policy(TierPolicy::Baseline),
             Self::Optimizing => config.tier_policy(TierPolicy::Optimizing),

@@ -150,7 +150,7 @@ impl ModuleTiers {
         }
     }
 
-    /// Publishes and installs code, steps 6 and 7 of `docs/tiering.md`, and gives its entry.
+    /// Publishes and installs code, steps 6 to 8 of `docs/tiering.md`, and gives its entry.
     ///
     /// # Errors
     /// `Resource` when the code space is full.
@@ -166,9 +166,11 @@ impl ModuleTiers {
         let code_bytes = published.code_bytes();
         self.emit(func, EventKind::Published { tier, code_bytes });
         let entry = published.entry();
-        code.entries().install(defined, &published);
-        code.adopt(published);
+        let retired = code.install(defined, published);
         self.emit(func, EventKind::Installed { tier });
+        if let Some(retired) = retired {
+            self.retired(&retired);
+        }
         Ok(entry)
     }
 }

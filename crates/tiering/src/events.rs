@@ -90,14 +90,14 @@ pub enum EventKind {
         /// By which compiler.
         tier: Tier,
     },
-    /// Step 8: no call reaches this code any more; activations may still run in it.
+    /// Step 8: no call and no loop reaches this code any more; activations may still run in it.
     CodeRetired {
         /// Of which compiler.
         tier: Tier,
         /// Size of the code.
         code_bytes: u32,
     },
-    /// Retired code was given back: nobody runs it any more.
+    /// Step 8: no activation ran retired code any more, and its bytes were given back.
     CodeFreed {
         /// Of which compiler.
         tier: Tier,

@@ -84,7 +84,15 @@ impl ModuleTiers {
                 compile: compiled.time,
             };
             self.emit(func, kind);
-            self.install(code, &compiled)
+            let installed = self.install(code, &compiled);
+            match installed {
+                Err(error)
+                    if error.kind() == TierErrorKind::Resource && self.shared.reclaim_all() =>
+                {
+                    self.install(code, &compiled)
+                }
+                Ok(_) | Err(_) => installed,
+            }
         });
         match installed {
             Ok(entry) => {

@@ -7,12 +7,11 @@ use crate::pool::Scratch;
 use crate::queue::JobKey;
 use crate::state::StateCell;
 use crate::tuning::{Shape, saturate};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use upshift_abi::{SiteIndex, Tier};
 use upshift_module::FuncIndex;
-use upshift_runtime::{LoadedModule, TierError, TierErrorKind, lookup_pc};
+use upshift_runtime::{LoadedModule, TierError, TierErrorKind};
 
 impl ModuleTiers {
     /// Queues a function for the optimizing tier, unless it is on its way already.
@@ -33,7 +32,7 @@ impl ModuleTiers {
             }
             return;
         }
-        if shared.code_space_full.load(Ordering::Relaxed) || !cell.request() {
+        if self.refuses() || !cell.request() {
             return;
         }
         self.emit(func, EventKind::TierRequested { site, priority });
@@ -91,6 +90,7 @@ impl ModuleTiers {
             return;
         };
         if cell.start() {
+            self.remember(&loaded);
             self.emit(func, EventKind::JobStarted { waited });
             let compiled =
                 body(&loaded, func).and_then(|body| self.optimize(scratch, loaded.code(), body));
@@ -112,6 +112,7 @@ impl ModuleTiers {
         if !self.cell(func).is_ok_and(StateCell::start_now) {
             return false;
         }
+        self.remember(loaded);
         let (site, priority) = (Some(site), u64::MAX);
         self.emit(func, EventKind::TierRequested { site, priority });
         let waited = Duration::ZERO;
@@ -130,6 +131,7 @@ impl ModuleTiers {
         let Ok(cell) = self.cell(func) else {
             return false;
         };
+        let mark = self.shared.room.mark();
         let installed = compiled.and_then(|compiled| {
             let kind = EventKind::JobFinished {
                 code_bytes: compiled.code_bytes(),
@@ -137,23 +139,21 @@ impl ModuleTiers {
             };
             self.emit(func, kind);
             self.calibrate(loaded, func, compiled.time);
-            let code_bytes = self.installed_bytes(loaded, func);
-            self.install(loaded.code(), &compiled)?;
-            Ok(code_bytes)
+            self.install(loaded.code(), &compiled)
         });
         match installed {
-            Ok(code_bytes) => {
-                let tier = Tier::Baseline;
-                self.emit(func, EventKind::CodeRetired { tier, code_bytes });
+            Ok(_) => {
                 cell.finish();
+                self.reclaim_after_install(loaded);
                 true
             }
             Err(error) => {
                 self.failed(func, Tier::Optimizing, &error);
                 match error.kind() {
                     TierErrorKind::Resource => {
-                        self.shared.code_space_full.store(true, Ordering::Relaxed);
+                        self.shared.room.full(mark);
                         cell.retry();
+                        self.shared.reclaim_all();
                     }
                     TierErrorKind::Limit | TierErrorKind::Unsupported | TierErrorKind::Internal => {
                         cell.fail()
@@ -162,15 +162,6 @@ impl ModuleTiers {
                 false
             }
         }
-    }
-
-    /// Size of the code that calls reach now.
-    fn installed_bytes(&self, loaded: &LoadedModule, func: FuncIndex) -> u32 {
-        let entry = self
-            .defined(func)
-            .map(|defined| loaded.entries().load(defined));
-        let location = entry.ok().and_then(|entry| lookup_pc(entry.addr()));
-        location.map_or(0, |code| code.code_bytes)
     }
 
     fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {

@@ -21,6 +21,7 @@ mod policy;
 mod pool;
 mod profile;
 mod queue;
+mod reclaim;
 mod schedule;
 mod scheduled;
 mod state;

@@ -6,13 +6,15 @@ use crate::first::Workbench;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::TieringOptions;
 use crate::pool::{Pool, PoolOptions, Scratch};
+use crate::reclaim::Room;
 use crate::schedule::Replay;
 use crate::stats::Stats;
 use crate::tuning::Calibration;
 use rayon::ThreadPool;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use upshift_abi::{Compiler, CompilerWorker, Tier};
 use upshift_module::{FuncIndex, Module, ModuleEnv};
 use upshift_runtime::ModuleCode;
@@ -51,7 +53,8 @@ impl TierManager {
                 front: OnceLock::new(),
                 spare: Mutex::default(),
                 replay: options.replay.as_deref().cloned().map(Replay::new),
-                code_space_full: AtomicBool::new(false),
+                room: Room::new(),
+                modules: Mutex::default(),
                 next_module: AtomicU64::new(0),
                 baseline,
                 optimizing,
@@ -88,7 +91,12 @@ impl TierManager {
 
     fn new_module(&self, env: &ModuleEnv) -> Arc<ModuleTiers> {
         let id = self.shared.next_module.fetch_add(1, Ordering::Relaxed);
-        ModuleTiers::new(&self.shared, ModuleId(id), env)
+        let id = ModuleId(id);
+        let tiers = ModuleTiers::new(&self.shared, id, env);
+        let modules = &self.shared.modules;
+        let mut modules = modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.insert(id, Arc::downgrade(&tiers));
+        tiers
     }
 
     /// The pool for work that the host waits for (validation, compiling ahead), with
@@ -104,6 +112,12 @@ impl TierManager {
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
         shared.events.counters.snapshot(shared.pool.len())
+    }
+
+    /// Frees code that was replaced and that nobody runs any more. It happens by itself, when code is replaced and
+    /// when room is short; this is for a moment at which the host knows that guests are idle.
+    pub fn reclaim(&self) {
+        self.shared.reclaim_all();
     }
 
     /// Waits until no job is queued or running: for tests and tools, which never wait for time. Not
@@ -123,9 +137,10 @@ pub(crate) struct Shared {
     pub(crate) pool: Pool,
     /// The schedule that modules take their parts of.
     pub(crate) replay: Option<Replay>,
-    /// Set when a tier-up found the code space full: requests are refused until a module is
-    /// dropped and gives code back.
-    pub(crate) code_space_full: AtomicBool,
+    /// Whether there is room for code of tier-ups; requests are refused while there is none.
+    pub(crate) room: Room,
+    /// All modules.
+    pub(crate) modules: Mutex<HashMap<ModuleId, Weak<ModuleTiers>>>,
     front: OnceLock<Option<Arc<ThreadPool>>>,
     spare: Mutex<Vec<Box<dyn CompilerWorker>>>,
     next_module: AtomicU64,

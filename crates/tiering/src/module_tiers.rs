@@ -11,13 +11,13 @@ use crate::state::{FuncState, StateCell};
 use crate::tuning::{Plan, Shape};
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 use upshift_abi::{SiteIndex, Tier};
 use upshift_module::{FuncIndex, ModuleEnv, ValidatedFunc};
 use upshift_runtime::{
-    CodePtr, CounterReply, CounterVisit, LoadedModule, LoopEntry, TierError, TierErrorKind,
+    CodePtr, CounterReply, CounterVisit, LoadedModule, LoopEntry, Poke, TierError, TierErrorKind,
     TierSink,
 };
 
@@ -40,8 +40,12 @@ pub struct ModuleTiers {
     pub(crate) visits: Visits,
     /// Loops that are entered in the middle.
     pub(crate) loops: Mutex<Loops>,
-    /// The module, once a function of it was called.
+    /// The module, once a function of it was called or replaced.
     loaded: OnceLock<Weak<LoadedModule>>,
+    /// Frees retired code soon.
+    pub(crate) poke: Poke,
+    /// Whether a task for that is queued.
+    pub(crate) reclaim_queued: AtomicBool,
     /// Callers that wait for a first compile: the states are what they wait for.
     pub(crate) waiting: Mutex<()>,
     pub(crate) first_done: Condvar,
@@ -61,6 +65,8 @@ impl ModuleTiers {
             visits: Visits::new(&shared.options, count),
             loops: Mutex::default(),
             loaded: OnceLock::new(),
+            poke: Self::poke(this),
+            reclaim_queued: AtomicBool::new(false),
             waiting: Mutex::new(()),
             first_done: Condvar::new(),
         })
@@ -132,9 +138,9 @@ impl ModuleTiers {
         self.loaded.get_or_init(|| Arc::downgrade(loaded));
     }
 
-    /// The module, if a function of it was called and it is still there.
+    /// The module, if it is remembered and still there.
     pub(crate) fn loaded(&self) -> Option<Arc<LoadedModule>> {
-        self.loaded.get().and_then(Weak::upgrade)
+        self.loaded.get()?.upgrade()
     }
 
     /// A counter flipped: what it is set to, and where to go on.
@@ -344,8 +350,12 @@ impl TierSink for ModuleTiers {
 impl Drop for ModuleTiers {
     fn drop(&mut self) {
         self.shared.pool.remove_module(self.id);
+        let modules = &self.shared.modules;
+        let mut modules = modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.remove(&self.id);
+        drop(modules);
         // The module has given its code back: there may be room again.
-        self.shared.code_space_full.store(false, Ordering::Relaxed);
+        self.shared.room.freed();
     }
 }
 

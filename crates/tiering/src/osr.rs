@@ -18,8 +18,7 @@ use crate::events::EventKind;
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
 use crate::tuning::Shape;
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use upshift_abi::{LoopState, SiteIndex, Tier};
@@ -51,13 +50,16 @@ pub(crate) struct Loops {
     slots: HashMap<(FuncIndex, SiteIndex), Slot>,
     /// Per function: number of its loops here, and whether one of them is in flight.
     funcs: HashMap<FuncIndex, (usize, bool)>,
+    /// Functions whose baseline code was freed: nobody comes to their loops any more.
+    gone: HashSet<FuncIndex>,
 }
 
 impl Loops {
     /// Starts a job unless the function has one, or enough loops.
     fn begin(&mut self, key: (FuncIndex, SiteIndex), loops_max: usize) -> bool {
         let (count, in_flight) = self.funcs.entry(key.0).or_default();
-        if *in_flight || *count >= loops_max || self.slots.contains_key(&key) {
+        let known = self.slots.contains_key(&key) || self.gone.contains(&key.0);
+        if *in_flight || *count >= loops_max || known {
             return false;
         }
         (*count, *in_flight) = (*count + 1, true);
@@ -65,8 +67,11 @@ impl Loops {
         true
     }
 
-    /// Ends a job; without a slot the loop may be asked for again.
-    fn end(&mut self, key: (FuncIndex, SiteIndex), slot: Option<Slot>) {
+    /// Ends a job; without a slot the loop may be asked for again. Gives the slot back if nobody will come to the loop any more.
+    fn end(&mut self, key: (FuncIndex, SiteIndex), slot: Option<Slot>) -> Option<Slot> {
+        if self.gone.contains(&key.0) {
+            return slot;
+        }
         let (count, in_flight) = self.funcs.entry(key.0).or_default();
         *in_flight = false;
         match slot {
@@ -76,6 +81,19 @@ impl Loops {
                 self.slots.remove(&key);
             }
         }
+        None
+    }
+
+    /// The function's baseline code is gone: takes its loops out.
+    fn forget(&mut self, func: FuncIndex) -> Vec<(SiteIndex, Slot)> {
+        self.gone.insert(func);
+        if self.funcs.remove(&func).is_none() {
+            return Vec::new();
+        }
+        let slots = self.slots.extract_if(|key, _| key.0 == func);
+        let mut slots: Vec<_> = slots.map(|(key, slot)| (key.1, slot)).collect();
+        slots.sort_unstable_by_key(|(site, _)| site.0);
+        slots
     }
 
     fn in_flight(&self, func: FuncIndex) -> bool {
@@ -121,8 +139,7 @@ impl ModuleTiers {
         if let Some(step) = self.known_step(key) {
             return step;
         }
-        let full = self.shared.code_space_full.load(Ordering::Relaxed);
-        if full || !tuning.accepts(spent.shape) {
+        if self.refuses() || !tuning.accepts(spent.shape) {
             return LoopStep::None;
         }
         if self.loops().begin(key, tuning.osr_loops_max) {
@@ -172,7 +189,7 @@ impl ModuleTiers {
         {
             return LoopStep::InFlight;
         }
-        self.loops().end(key, Some(Slot::Refused));
+        drop(self.loops().end(key, Some(Slot::Refused)));
         let kind = TierErrorKind::Resource;
         self.emit(func, EventKind::OsrRefused { site, kind });
         LoopStep::None
@@ -186,6 +203,7 @@ impl ModuleTiers {
         waited: Duration,
     ) {
         if let Some(loaded) = loaded.upgrade() {
+            self.remember(&loaded);
             self.emit(
                 key.0,
                 EventKind::OsrStarted {
@@ -195,7 +213,7 @@ impl ModuleTiers {
             );
             let compiled = self.compile_loop(scratch, &loaded, key);
             if compiled.is_ok() && self.only_measures() {
-                self.loops().end(key, None);
+                drop(self.loops().end(key, None));
                 self.set_loop_ready(key);
             } else {
                 self.finish_loop(&loaded, key, compiled);
@@ -239,6 +257,7 @@ impl ModuleTiers {
         compiled: Result<(Compiled, LoopState), TierError>,
     ) -> Option<Arc<LoopEntry>> {
         let (func, site) = key;
+        let mark = self.shared.room.mark();
         let made = compiled.and_then(|(compiled, state)| {
             let (code_bytes, compile) = (compiled.code_bytes(), compiled.time);
             let kind = EventKind::OsrCompiled {
@@ -255,20 +274,41 @@ impl ModuleTiers {
         match made {
             Ok(entry) => {
                 let slot = Slot::Ready(Arc::clone(&entry), 0);
-                self.loops().end(key, Some(slot));
+                let left = self.loops().end(key, Some(slot));
+                if left.is_some() {
+                    self.retired_loop(func, &entry);
+                }
                 Some(entry)
             }
             Err(error) => {
                 let kind = error.kind();
                 let full = kind == TierErrorKind::Resource;
-                if full {
-                    self.shared.code_space_full.store(true, Ordering::Relaxed);
-                }
-                self.loops().end(key, (!full).then_some(Slot::Refused));
+                drop(self.loops().end(key, (!full).then_some(Slot::Refused)));
                 self.emit(func, EventKind::OsrRefused { site, kind });
+                if full {
+                    self.shared.room.full(mark);
+                    self.shared.reclaim_all();
+                }
                 None
             }
         }
+    }
+
+    /// The function's baseline code was freed, and only from that its loops are entered: their code is retired.
+    pub(crate) fn forget_loops(&self, func: FuncIndex) {
+        let slots = self.loops().forget(func);
+        for (_, slot) in slots {
+            match slot {
+                Slot::Ready(entry, _) => self.retired_loop(func, &entry),
+                Slot::InFlight | Slot::Refused => {}
+            }
+        }
+    }
+
+    /// Nobody will come to this loop. The code is retired with the last handle.
+    fn retired_loop(&self, func: FuncIndex, entry: &LoopEntry) {
+        let (tier, code_bytes) = (Tier::Optimizing, entry.code_bytes());
+        self.emit(func, EventKind::CodeRetired { tier, code_bytes });
     }
 
     /// Starts a compile of a loop that a schedule wants, whatever else the function has.

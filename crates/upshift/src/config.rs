@@ -35,6 +35,7 @@ pub struct Config {
     pub(crate) memory_reservation: Option<bool>,
     pub(crate) code_reserve_bytes: Option<usize>,
     pub(crate) profiling: ProfilingStrategy,
+    quarantine_code: Option<bool>,
 }
 
 /// What is written for profilers; see [`Config::profiler`].
@@ -80,6 +81,7 @@ impl Config {
             memory_reservation: None,
             code_reserve_bytes: None,
             profiling: ProfilingStrategy::None,
+            quarantine_code: None,
         }
     }
 
@@ -238,6 +240,19 @@ impl Config {
     pub fn profiler(&mut self, profile: ProfilingStrategy) -> &mut Self {
         self.profiling = profile;
         self
+    }
+
+    /// Whether addresses of freed code are never used again, so that going there by mistake stops the process. For tests; default: in
+    /// builds with debug assertions, unless [`Self::code_reserve_bytes`] asks for thrift.
+    #[doc(hidden)]
+    pub fn code_quarantine(&mut self, enable: impl Into<Option<bool>>) -> &mut Self {
+        self.quarantine_code = enable.into();
+        self
+    }
+
+    pub(crate) fn quarantine_code(&self) -> bool {
+        let default = cfg!(debug_assertions) && self.code_reserve_bytes.is_none();
+        self.quarantine_code.unwrap_or(default)
     }
 
     /// How many registers of each class baseline code may allocate, to test its spilling.

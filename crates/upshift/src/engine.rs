@@ -69,6 +69,7 @@ impl Engine {
         if let Some(format) = config.profiling.format() {
             options.profiler = Some(Profiler::new(format).map_err(Error::from_runtime)?);
         }
+        options.quarantine = config.quarantine_code();
         let memory_style = match config.memory_reservation {
             None => probe_memory_style(),
             Some(true) => reserved_memory_style(),
@@ -112,6 +113,12 @@ impl Engine {
     /// outcome must not depend on how fast the machine is.
     pub fn wait_for_tier_up(&self) {
         self.0.tiers.drain();
+    }
+
+    /// Frees machine code that was replaced and that no guest runs any more. It happens by itself when code is replaced and
+    /// when room is short; this is for a moment at which the host knows that guests are idle.
+    pub fn free_retired_code(&self) {
+        self.0.tiers.reclaim();
     }
 
     /// How bodies are validated: on the pool, or on the calling thread alone.

@@ -55,7 +55,7 @@ pub struct Stats {
     pub osr_refused: u64,
     /// Activations that left baseline code in the middle of a loop.
     pub osr_entries: u64,
-    /// Functions whose baseline code was replaced.
+    /// Times that code was replaced: of functions, and of loops.
     pub retired: u64,
     /// That code, in bytes.
     pub retired_bytes: u64,

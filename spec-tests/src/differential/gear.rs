@@ -44,7 +44,7 @@ impl Gear {
             name: format!("{policy:?}"),
             config: Config::new(),
         };
-        gear.config.tier_policy(policy);
+        gear.config.tier_policy(policy).code_quarantine(true);
         if random.chance(30) {
             gear.note("memories checked by comparisons");
             gear.config.memory_reservation(false);

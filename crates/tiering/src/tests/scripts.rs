@@ -117,7 +117,8 @@ fn ahead(policy: TierPolicy, threads: usize) -> TieringOptions {
     }
 }
 
-const UP: &str = "first:b publish:b install:b request:0 start finish publish:o install:o retire:b";
+const UP: &str =
+    "first:b publish:b install:b request:0 start finish publish:o install:o retire:b free:b";
 
 #[test]
 fn policies() {
@@ -150,7 +151,7 @@ fn policies() {
         )
         .func(2)
         .ends(
-            "first:b publish:b install:b request:1 start finish publish:o install:o retire:b",
+            "first:b publish:b install:b request:1 start finish publish:o install:o retire:b free:b",
             Optimized,
         ),
         Case::new(
@@ -166,7 +167,7 @@ fn policies() {
         )
         .ends("first:o publish:o install:o", Optimized),
         Case::new("eager", options(Eager), &[Call(Ok(()))]).ends(
-            "first:b publish:b install:b request:policy start finish publish:o install:o retire:b",
+            "first:b publish:b install:b request:policy start finish publish:o install:o retire:b free:b",
             Optimized,
         ),
     ]);
@@ -180,7 +181,7 @@ fn ahead_of_time() {
                 .func(3)
                 .ends(UP, Optimized),
             Case::new("eager", ahead(Eager, threads), &[Ahead(Ok(()))]).ends(
-                "first:b publish:b install:b request:policy start finish publish:o install:o retire:b",
+                "first:b publish:b install:b request:policy start finish publish:o install:o retire:b free:b",
                 Optimized,
             ),
             Case::new(
@@ -359,7 +360,7 @@ fn a_full_code_space_refuses_until_a_module_goes() {
     drop(world.manager.module(world.loaded.module()));
     world.flip(1, 0);
     world.manager.drain();
-    let room = format!("{full} request:0 start finish publish:o install:o retire:b");
+    let room = format!("{full} request:0 start finish publish:o install:o retire:b free:b");
     assert_eq!((&*world.events(1), world.state(1)), (&*room, Optimized));
 }
 
@@ -496,7 +497,7 @@ fn eager_queues_what_has_baseline_code() {
     let world = World::new(options(Eager));
     world.call(2).unwrap();
     world.manager.drain();
-    let up = "first:b publish:b install:b request:policy start finish publish:o install:o retire:b";
+    let up = "first:b publish:b install:b request:policy start finish publish:o install:o retire:b free:b";
     assert_eq!((&*world.events(2), world.state(2)), (up, Optimized));
     // What was never called has no code, and is in no queue.
     assert_eq!((&*world.events(1), world.state(1)), ("", Lazy));

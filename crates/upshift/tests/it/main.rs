@@ -23,6 +23,8 @@ mod processes;
 #[cfg(test)]
 mod profiles;
 #[cfg(test)]
+mod reclaim;
+#[cfg(test)]
 mod reentry;
 #[cfg(test)]
 mod schedules;
