@@ -1,4 +1,4 @@
-//! Chores that only start other programs: `ci`, `schedules` and `bless`.
+//! Chores that only start other programs: `ci`, `schedules`, `soak` and `bless`.
 
 use std::process::Command;
 
@@ -32,6 +32,25 @@ pub(crate) fn schedules() -> Outcome<()> {
     cargo.args(["test", "--release", "--package", "upshift"]);
     cargo.args(["--test", "it", "threads_under_random_schedules"]);
     process::run(cargo.env("UPSHIFT_STRESS_ROUNDS", "5000"))
+}
+
+/// Run the long test of `crates/upshift/tests/soak`.
+///
+/// # Errors
+/// When it fails.
+pub(crate) fn soak(minutes: u64) -> Outcome<()> {
+    let mut cargo = repo::cargo();
+    cargo.args([
+        "test",
+        "--release",
+        "--package",
+        "upshift",
+        "--test",
+        "soak",
+    ]);
+    cargo.args(["--", "--ignored", "--nocapture"]);
+    cargo.env("UPSHIFT_SOAK_MINUTES", minutes.to_string());
+    process::run(&mut cargo)
 }
 
 /// Run the tests that compare with recorded files, and let them rewrite these.

@@ -60,6 +60,12 @@ enum Chore {
     /// Force tier-up at every small call and back-edge number over the whole test suite and many generated modules, and let
     /// threads run modules under random schedules: what is too long for `cargo test`
     Schedules,
+    /// Compile and free code on many threads for minutes, and see that memory stays level
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 5)]
+        minutes: u64,
+    },
     /// Rewrite the expected failures of the spec tests and the expected disassembly
     Bless,
     /// Do what continuous integration does
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
         Chore::Bench { arguments } => run_program("upshift-bench", None, &arguments),
         Chore::Fuzz { arguments } => run_program("upshift-spec-tests", Some("fuzz"), &arguments),
         Chore::Schedules => ci::schedules(),
+        Chore::Soak { minutes } => ci::soak(minutes),
         Chore::Bless => ci::bless(),
         Chore::Ci => ci::run(),
     };
