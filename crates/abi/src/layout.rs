@@ -14,6 +14,7 @@
 //!          | GlobalCell   x defined    |  16 bytes each
 //!          | *GlobalCell  x imported   |
 //!          | i32 counter  x defined functions
+//!          | u32 feedback word of `call_indirect`s
 //!          +---------------------------+
 //! ```
 
@@ -184,6 +185,11 @@ const _: () = assert!(size_of::<TableEntry>() == 32 && size_of::<FuncImport>() =
 const _: () = assert!(size_of::<TableDef>() == 16 && size_of::<MemoryDef>() == 16);
 const _: () = assert!(offset_of!(VmContext, store) == offset_of!(HostContext, store));
 
+/// So many `call_indirect`s of a function, the first ones in its body, leave word of whom they call.
+pub const FEEDBACK_SITES_MAX: u32 = 64;
+/// Least and greatest number of feedback words in a context, powers of two. A module without tables has none.
+const FEEDBACK_WORDS: (u32, u32) = (64, 4096);
+
 /// Where a definition is, as seen from vmctx.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -207,6 +213,9 @@ pub struct VmLayout {
     globals: u32,
     global_pointers: u32,
     counters: u32,
+    feedback: u32,
+    /// A power of two, or 0.
+    feedback_words: u32,
     bytes: u32,
 }
 
@@ -234,6 +243,14 @@ impl VmLayout {
         let globals = array(count(env.globals.len(), env.imported_globals), 16);
         let global_pointers = array(env.imported_globals, 8);
         let counters = array(env.defined_func_count(), 4);
+        let (least, most) = FEEDBACK_WORDS;
+        let feedback_words = if env.tables.is_empty() {
+            0
+        } else {
+            let two_each = env.defined_func_count().min(most) * 2;
+            two_each.next_power_of_two().clamp(least, most)
+        };
+        let feedback = array(feedback_words, 4);
         Self {
             imported_funcs: env.imported_funcs,
             imported_tables: env.imported_tables,
@@ -246,6 +263,8 @@ impl VmLayout {
             globals,
             global_pointers,
             counters,
+            feedback,
+            feedback_words,
             bytes: next.next_multiple_of(16),
         }
     }
@@ -300,5 +319,18 @@ impl VmLayout {
     #[must_use]
     pub fn counter(&self, defined: u32) -> u32 {
         self.counters + defined * 4
+    }
+
+    /// Offset of the feedback word (a u32) of a function's `call_indirect`, by defined index and by the number of those that come
+    /// before it in the body; none for those that leave no word.
+    ///
+    /// Sites may share a word. The word is 0, or the lower half of the address of the entry slot that was called last.
+    #[must_use]
+    pub fn feedback(&self, defined: u32, ordinal: u32) -> Option<u32> {
+        if self.feedback_words == 0 || ordinal >= FEEDBACK_SITES_MAX {
+            return None;
+        }
+        let word = defined.wrapping_mul(2).wrapping_add(ordinal) & (self.feedback_words - 1);
+        Some(self.feedback + word * 4)
     }
 }

@@ -18,6 +18,7 @@ pub trait Profile: fmt::Debug + Sync {
     /// Whether the function has the code that it keeps, so that a caller may reach it without its entry slot.
     fn is_final(&self, func: FuncIndex) -> bool;
 
-    /// The function that the `ordinal`-th `call_indirect` of `func`, in the order of its body, has called almost always.
+    /// The function that a `call_indirect` of `func` has called almost always, of those that it may call a function of the same module.
+    /// `ordinal` is the number of `call_indirect`s before it in the body, those in unreachable code included.
     fn indirect_target(&self, func: FuncIndex, ordinal: u32) -> Option<FuncIndex>;
 }

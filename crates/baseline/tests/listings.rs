@@ -1,6 +1,7 @@
 //! Listings of generated code: each `tests/disas/*.wat` beside its expected machine code.
 //!
-//! `UPSHIFT_BLESS=1 cargo test -p upshift-baseline` rewrites them; read the difference before committing it.
+//! `UPSHIFT_BLESS=1 cargo test -p upshift-baseline` rewrites them; read the difference before committing it. A first line
+//! `;; counters` has the code count.
 
 mod common;
 
@@ -41,7 +42,11 @@ fn listing(func: &CompiledFunc) -> String {
 fn check(path: &Path) {
     let bytes = wat::parse_file(path).expect("a test");
     let mut actual = String::new();
-    for func in compile(&bytes, Setup::default()) {
+    let text = std::fs::read_to_string(path).expect("a test");
+    let counters = text.starts_with(";; counters");
+    let mut setup = Setup::default();
+    setup.options.counter_step = counters.then_some(0x1000);
+    for func in compile(&bytes, setup) {
         actual.push_str(&listing(&func));
     }
     let expected = path.with_extension("txt");

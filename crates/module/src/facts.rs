@@ -4,6 +4,7 @@
 //! Facts are linear in the body even at the engine's limits, and small: a body may have a loop per three bytes. So a loop has
 //! four bytes and its best candidates, never a set of locals.
 
+use crate::limits;
 use crate::ops::{ControlOp, MemoryOp, Op, RefOp, TableOp, VariableOp};
 use crate::types::{LocalIndex, MemoryIndex, ValType};
 
@@ -17,15 +18,22 @@ pub const LOOP_HOME_CANDIDATES: usize = 8;
 /// Small, because there is one per function, called or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
-    max_operands: u32,
+    /// Operands below, `call_indirect`s above [`Self::INDIRECT_SHIFT`].
+    operands_and_indirect: u32,
     loops: u16,
     uses: Uses,
 }
 
 impl Outline {
-    pub(crate) fn new(max_operands: u32, loops: u32, uses: Uses) -> Self {
+    /// Operands are limited to fewer bits.
+    const INDIRECT_SHIFT: u32 = 24;
+    const OPERANDS: u32 = (1 << Self::INDIRECT_SHIFT) - 1;
+
+    pub(crate) fn new(max_operands: u32, loops: u32, indirect_calls: u32, uses: Uses) -> Self {
+        // An invalid body, whose outline is of no use, may have more.
+        let max_operands = max_operands.min(Self::OPERANDS);
         Self {
-            max_operands,
+            operands_and_indirect: max_operands | indirect_calls.min(255) << Self::INDIRECT_SHIFT,
             loops: u16::try_from(loops).unwrap_or(u16::MAX),
             uses,
         }
@@ -34,7 +42,13 @@ impl Outline {
     /// Greatest number of operands on the operand stack at once.
     #[must_use]
     pub fn max_operands(self) -> u32 {
-        self.max_operands
+        self.operands_and_indirect & Self::OPERANDS
+    }
+
+    /// Number of `call_indirect` operators, those in unreachable code included; 255 stands for that many and more.
+    #[must_use]
+    pub fn indirect_calls(self) -> u32 {
+        self.operands_and_indirect >> Self::INDIRECT_SHIFT
     }
 
     /// Number of loops; 65,535 stands for that many and more.
@@ -55,6 +69,8 @@ impl Outline {
         self.uses.contains(Uses::MEMORY0)
     }
 }
+
+const _: () = assert!(limits::OPERANDS_MAX <= Outline::OPERANDS);
 
 /// Facts of one function body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

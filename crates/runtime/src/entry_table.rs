@@ -139,6 +139,18 @@ impl EntryTable {
         self.defined(func).map(|defined| self.slot(defined).addr())
     }
 
+    /// The function whose slot's address has this lower half; none if it is no slot of this table. All slots of an engine lie within
+    /// 2 GiB, so no two have the same.
+    pub(crate) fn func_of_low_half(&self, address: u32) -> Option<FuncIndex> {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let first = self.base.as_ptr().addr() as u32;
+        let distance = address.wrapping_sub(first) as usize;
+        let defined = distance / size_of::<EntrySlot>();
+        let defined = u32::try_from(defined).ok()?;
+        let is_slot = distance.is_multiple_of(size_of::<EntrySlot>()) && defined < self.count;
+        is_slot.then(|| FuncIndex(self.first_index + defined))
+    }
+
     /// Which slot is a function's, none for an import or an index out of bounds.
     pub(crate) fn defined(&self, func: FuncIndex) -> Option<u32> {
         let defined = func.0.checked_sub(self.first_index)?;

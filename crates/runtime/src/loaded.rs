@@ -39,6 +39,17 @@ pub trait TierSink: Send + Sync {
         visit: CounterVisit,
     ) -> CounterReply;
 
+    /// Comes before the flips of a function's counters, and before [`Self::instance_dropped`]: `targets` tells whom `call_indirect`s of the
+    /// function have called last, by their place among those in its body; none is a function of another module. Ignored unless written.
+    fn indirect_calls(
+        &self,
+        loaded: &LoadedModule,
+        func: FuncIndex,
+        targets: &mut dyn Iterator<Item = (u32, Option<FuncIndex>)>,
+    ) {
+        let _ = (loaded, func, targets);
+    }
+
     /// An instance goes away; `counters` are its counters by defined function index, so that
     /// short-lived instances heat a module up too. Ignored unless written.
     fn instance_dropped(&self, loaded: &LoadedModule, counters: &mut dyn Iterator<Item = i32>) {
@@ -60,7 +71,7 @@ pub struct CounterVisit {
 /// What the slow path of a counter does next.
 #[derive(Clone, Debug)]
 pub struct CounterReply {
-    /// The counter's new value; its low byte is 0, and counts entries.
+    /// The counter's new value, not negative; its low byte counts entries.
     pub rearm: i32,
     /// Code to enter the running loop with; only at loop sites.
     pub entry: Option<Arc<LoopEntry>>,

@@ -26,6 +26,7 @@ mod schedule;
 mod scheduled;
 mod state;
 mod stats;
+mod targets;
 mod tuning;
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use crate::compile::body;
 use crate::events::{EventKind, ModuleId};
 use crate::first::Place;
 use crate::manager::Shared;
-use crate::osr::{LoopStep, Loops, Spent};
+use crate::osr::{ENTRIES_MAX, LoopStep, Loops, Spent};
 use crate::policy::Counting;
 use crate::scheduled::Visits;
 use crate::state::{FuncState, StateCell};
+use crate::targets::Targets;
 use crate::tuning::{Plan, Shape};
 use std::fmt;
 use std::ops::Range;
@@ -38,6 +39,8 @@ pub struct ModuleTiers {
     pub(crate) entered: Box<[AtomicU32]>,
     /// What runs know whose visits are counted.
     pub(crate) visits: Visits,
+    /// Whom `call_indirect`s call.
+    pub(crate) targets: Targets,
     /// Loops that are entered in the middle.
     pub(crate) loops: Mutex<Loops>,
     /// The module, once a function of it was called or replaced.
@@ -63,6 +66,7 @@ impl ModuleTiers {
             armed_us: (0..count).map(|_| AtomicU32::new(0)).collect(),
             entered: (0..count).map(|_| AtomicU32::new(0)).collect(),
             visits: Visits::new(&shared.options, count),
+            targets: Targets::default(),
             loops: Mutex::default(),
             loaded: OnceLock::new(),
             poke: Self::poke(this),
@@ -172,7 +176,7 @@ impl ModuleTiers {
         visit: CounterVisit,
     ) -> CounterReply {
         let (func, site) = (body.index(), visit.site);
-        self.note_entries(func, self.entries_in(body, visit.counter));
+        let entries = self.entries_in(body, visit.counter);
         let shape = Shape::of(body);
         let plan = self.plan(shape);
         let Some((state, armed)) = self.counted(func) else {
@@ -184,15 +188,17 @@ impl ModuleTiers {
             shape,
             total_us,
         };
+        let missing_us = self.required_us(&plan).saturating_sub(total_us);
+        if state == FuncState::Baseline && missing_us > 0 {
+            // One or two of the entries stay in the counter: whether one activation has used the budget up is asked at its end.
+            let kept = entries.min(ENTRIES_MAX + 1);
+            self.note_entries(func, entries - kept);
+            let rearm = arm(armed, &plan, total_us, missing_us);
+            return reply(rearm.saturating_add_unsigned(kept));
+        }
+        self.note_entries(func, entries);
         let (next_us, entry) = match state {
-            FuncState::Baseline => {
-                let missing_us = self.required_us(&plan).saturating_sub(total_us);
-                if missing_us > 0 {
-                    (missing_us, None)
-                } else {
-                    self.hot(&spent, &plan, func, visit)
-                }
-            }
+            FuncState::Baseline => self.hot(&spent, &plan, func, visit),
             FuncState::Queued => {
                 self.raise(func, self.shared.options.tuning.priority(shape, total_us));
                 (self.in_flight_us(&plan, site), None)
@@ -336,6 +342,17 @@ impl TierSink for ModuleTiers {
         visit: CounterVisit,
     ) -> CounterReply {
         self.flip(loaded, func, visit)
+    }
+
+    fn indirect_calls(
+        &self,
+        _: &LoadedModule,
+        func: FuncIndex,
+        targets: &mut dyn Iterator<Item = (u32, Option<FuncIndex>)>,
+    ) {
+        if self.shared.options.counting(func) == Counting::Budget {
+            self.targets.note(func, targets);
+        }
     }
 
     fn instance_dropped(&self, loaded: &LoadedModule, counters: &mut dyn Iterator<Item = i32>) {

@@ -31,7 +31,7 @@ mod model;
 /// Added to the rank of jobs that a running loop waits for: they go before all others.
 const PRIORITY: u64 = 1 << 62;
 /// An activation that saw at most so many entries of its function since the counter was armed has used the time up alone.
-const ENTRIES_MAX: u32 = 1;
+pub(crate) const ENTRIES_MAX: u32 = 1;
 
 /// What is known of a loop.
 #[derive(Debug)]

@@ -4,7 +4,8 @@
 //! copied into its callers, and a function that is called final never gets other code (S3 of `state.rs`).
 //!
 //! **Entries.** A counter starts at 0 or where a flip has armed it, both multiples of the function's step. Each site adds the step, the entry
-//! one more. So its remainder by the step is the number of entries since then, as long as there were fewer than that.
+//! one more. So its remainder by the step is the number of entries since then, as long as there are fewer than that until the next flip: true
+//! but for bodies of few bytes between sites, six with the default tuning, of which a multiple of the step may be missed.
 //! Flips and instances that go away add it to a sum; what the living instances hold is read when somebody asks.
 
 use crate::module_tiers::ModuleTiers;
@@ -20,15 +21,16 @@ use crate::state::{FuncState, StateCell};
 
 /// The surroundings of one optimizing compile.
 #[derive(Debug)]
-pub(crate) struct ModuleProfile<'a> {
+struct ModuleProfile<'a> {
     tiers: &'a ModuleTiers,
     /// None while bodies still arrive: then there is nothing to inline, and nothing has run.
     loaded: Option<Arc<LoadedModule>>,
 }
 
 impl ModuleTiers {
-    /// What is known of the module now.
-    pub(crate) fn profile(&self) -> ModuleProfile<'_> {
+    /// What an optimizing compile of the module is told now.
+    #[must_use]
+    pub fn profile(&self) -> impl Profile {
         ModuleProfile {
             tiers: self,
             loaded: self.loaded(),
@@ -38,7 +40,7 @@ impl ModuleTiers {
     /// What an optimizing compile is given.
     pub(crate) fn optimizing_env<'a>(
         code: &'a ModuleCode,
-        profile: &'a ModuleProfile<'a>,
+        profile: &'a dyn Profile,
     ) -> CompileEnv<'a> {
         CompileEnv {
             profile: Some(profile),
@@ -114,7 +116,7 @@ impl Profile for ModuleProfile<'_> {
         self.state(func) == FuncState::Optimized
     }
 
-    fn indirect_target(&self, _: FuncIndex, _: u32) -> Option<FuncIndex> {
-        None
+    fn indirect_target(&self, func: FuncIndex, ordinal: u32) -> Option<FuncIndex> {
+        self.tiers.targets.dominant(func, ordinal)
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     TieringOptions, Tuning,
 };
 use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use upshift_abi::{CompileErrorKind, CpuFeatures, MemoryStyle, SiteIndex, Tier};

@@ -81,6 +81,9 @@ const ENTRIES: u64 = 1 << 8;
 
 const PS_PER_US: u64 = 1_000_000;
 
+/// Flips within the budget of a function that calls through tables: each is a sample of whom it calls.
+const SAMPLES: u64 = 8;
+
 /// What the budget is computed from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Shape {
@@ -90,6 +93,8 @@ pub(crate) struct Shape {
     pub(crate) loops: u32,
     /// Whether it calls helpers of the runtime.
     pub(crate) helpers: bool,
+    /// Whether it calls through tables: whom, is looked at when its counter flips.
+    pub(crate) indirect_calls: bool,
 }
 
 impl Shape {
@@ -99,6 +104,7 @@ impl Shape {
             body_bytes: func.body_bytes(),
             loops: func.outline().loops().into(),
             helpers: func.outline().has_libcalls(),
+            indirect_calls: func.outline().indirect_calls() > 0,
         }
     }
 }
@@ -161,7 +167,9 @@ impl Tuning {
 
     fn plan(&self, shape: Shape, budget_us: u32, visits_max: u64) -> Plan {
         let visit_ps = self.visit_ps(shape, self.visit_bytes_max);
-        let visits = (u64::from(budget_us) * PS_PER_US / visit_ps).clamp(2, visits_max.max(2));
+        let flips = if shape.indirect_calls { SAMPLES } else { 1 };
+        let visits = u64::from(budget_us) * PS_PER_US / visit_ps / flips;
+        let visits = visits.clamp(2, visits_max.max(2));
         let span_us = saturate(visits * visit_ps / PS_PER_US).clamp(1, budget_us);
         Plan {
             budget_us,
@@ -263,6 +271,7 @@ mod tests {
             body_bytes,
             loops,
             helpers,
+            indirect_calls: false,
         }
     }
 
@@ -280,8 +289,13 @@ mod tests {
                 for interruption in [false, true] {
                     let helpers = body_bytes % 2 == 0;
                     let shape = shape(body_bytes, loops, helpers);
+                    let sampled = Shape {
+                        indirect_calls: true,
+                        ..shape
+                    };
                     for plan in [
                         tuning.budget_plan(shape, interruption),
+                        tuning.budget_plan(sampled, interruption),
                         tuning.poll_plan(shape),
                     ] {
                         assert!(plan.step > 0, "{shape:?} {plan:?}");

@@ -125,7 +125,8 @@ impl Lower<'_> {
             Callee::Import(import) => self.s.asm.call_import(import),
             Callee::Indirect(table, ty) => {
                 self.check_entry(table, ty);
-                self.s.asm.call_entry()
+                let feedback = self.feedback();
+                self.s.asm.call_entry(feedback)
             }
         };
         self.after_call(return_offset);
@@ -264,6 +265,16 @@ impl Lower<'_> {
             .alu_mem_imm(Width::W32, AluOp::Cmp, id, type_id.cast_signed());
         self.s.asm.jump_if(Cond::Ne, mismatch);
         self.s.asm.bind(back);
+    }
+
+    /// Where the next `call_indirect` leaves word of whom it calls: only code that counts does.
+    fn feedback(&mut self) -> Option<Addr> {
+        let ordinal = self.indirect_seen;
+        self.indirect_seen += 1;
+        self.options.counter_step?;
+        let defined = self.module.defined_func(self.func.index())?;
+        let word = self.env.layout.feedback(defined, ordinal)?;
+        i32::try_from(word).ok().map(Addr::Ctx)
     }
 
     /// Address of a table's definition, by way of rax: no argument is there.

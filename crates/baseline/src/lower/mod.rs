@@ -40,7 +40,7 @@ use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc, LoopState,
     MemoryStyle, SignatureLayout, SiteIndex, StackMap, Tier,
 };
-use upshift_module::ops::{ControlOp, MemoryOp, VariableOp};
+use upshift_module::ops::{CallOp, ControlOp, MemoryOp, VariableOp};
 use upshift_module::{Code, FuncFacts, ModuleEnv, Op, OpSink, Uses, ValidatedFunc};
 
 /// Most entries of stack maps per function: a bound on what a body full of references can cost.
@@ -101,6 +101,8 @@ pub(crate) struct Lower<'a> {
     /// Blocks opened in unreachable code.
     skipped: u32,
     loops_seen: u32,
+    /// `call_indirect` operators so far.
+    indirect_seen: u32,
     tables_seen: u32,
     /// Number of declared locals whose slots are cleared: the first ones below the parameters.
     cleared: i32,
@@ -151,6 +153,7 @@ impl<'a> Lower<'a> {
             reachable: true,
             skipped: 0,
             loops_seen: 0,
+            indirect_seen: 0,
             tables_seen: 0,
             cleared: 0,
             zeros: None,
@@ -316,10 +319,13 @@ struct Unreachable<'l, 'a>(&'l mut Lower<'a>);
 impl<'b> OpSink<'b> for Unreachable<'_, '_> {
     #[inline(always)]
     fn op(&mut self, _offset: u32, op: Op<'b>, _next: Code<'b>) {
+        let Self(lower) = self;
+        if let Op::Call(CallOp::CallIndirect { .. }) = op {
+            lower.indirect_seen += 1;
+        }
         let Op::Control(op) = op else {
             return;
         };
-        let Self(lower) = self;
         match op {
             ControlOp::Block(_) | ControlOp::If(_) => lower.skipped += 1,
             ControlOp::Loop(_) => {

@@ -27,6 +27,7 @@ pub(super) struct Counter<'a> {
     exceeded: bool,
     uses: Uses,
     loops: u32,
+    indirect_calls: u32,
     /// Blocks open, the body counted.
     depth: u32,
     /// Operand types that calls, blocks and branches made the validator compare, at least (saturates).
@@ -46,6 +47,7 @@ impl<'a> Counter<'a> {
             exceeded: false,
             uses: Uses::default(),
             loops: 0,
+            indirect_calls: 0,
             depth: 1,
             type_checks: 0,
             widest_label: len(env.ty(ty).results()),
@@ -78,7 +80,9 @@ impl<'a> Counter<'a> {
     /// What is kept of the body, once it is valid: of the operators noted here, and of the simple ones.
     pub(super) fn outline(&self, simple: &Straight<'_>) -> Outline {
         let loops = self.loops + simple.loops();
-        Outline::new(simple.max_operands(), loops, self.uses.union(simple.uses()))
+        let indirect_calls = self.indirect_calls + simple.indirect_calls();
+        let uses = self.uses.union(simple.uses());
+        Outline::new(simple.max_operands(), loops, indirect_calls, uses)
     }
 
     /// Notes one operator, which has been validated.
@@ -88,6 +92,9 @@ impl<'a> Counter<'a> {
         match op {
             Op::Control(op) => self.control(op),
             Op::Call(op) => {
+                if let CallOp::CallIndirect { .. } = op {
+                    self.indirect_calls += 1;
+                }
                 if self.counts_types {
                     self.call(op);
                 }

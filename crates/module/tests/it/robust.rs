@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::common::{Random, SMALL, decode, decode_pieces, encode, examples, pool, render};
-use upshift_module::ops::{ControlOp, MemoryOp, RefOp, TableOp, VariableOp};
+use upshift_module::ops::{CallOp, ControlOp, MemoryOp, RefOp, TableOp, VariableOp};
 use upshift_module::{
     DecodeOptions, FactGatherer, FuncFacts, Module, Op, Outline, Uses, ValidatedFunc,
 };
@@ -167,8 +167,10 @@ fn check_facts(func: ValidatedFunc<'_>, facts: &FuncFacts) {
                 naive.weigh(local.0, &open);
             }
             Op::Variable(VariableOp::LocalGet(local)) => naive.weigh(local.0, &open),
-            Op::Call(_) => {
+            Op::Call(op) => {
                 naive.calls += 1;
+                let indirect = matches!(op, CallOp::CallIndirect { .. });
+                naive.indirect_calls += u32::from(indirect);
                 naive.call(&open);
             }
             Op::Memory(MemoryOp::Grow(_)) | Op::Bulk(_) | Op::Ref(RefOp::Func(_)) => {
@@ -190,6 +192,8 @@ fn check_facts(func: ValidatedFunc<'_>, facts: &FuncFacts) {
     assert!(open.is_empty());
     naive.check(facts);
     check_outline(func.outline(), facts);
+    let indirect = naive.indirect_calls.min(255);
+    assert_eq!(func.outline().indirect_calls(), indirect);
 }
 
 /// Validation and the gatherer agree.
@@ -212,6 +216,7 @@ fn check_outline(outline: Outline, facts: &FuncFacts) {
 #[derive(Default)]
 struct Naive {
     calls: u32,
+    indirect_calls: u32,
     call_depth: usize,
     /// Locals written.
     loops: Vec<BTreeSet<u32>>,

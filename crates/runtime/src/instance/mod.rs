@@ -23,7 +23,7 @@ use crate::store::handles::{
 };
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use upshift_abi::VmContext;
 use upshift_module::{ExportItem, FuncIndex};
 
@@ -62,6 +62,25 @@ impl Instance {
         unsafe { place.as_ref() }
     }
 
+    /// Whom the first `sites` `call_indirect`s of a defined function called last, by their place in its body, as far as they called
+    /// anybody since they were asked: a function of the same module, or none for another one. Forgets it.
+    pub(crate) fn take_targets(
+        &self,
+        defined: u32,
+        sites: u32,
+    ) -> impl Iterator<Item = (u32, Option<FuncIndex>)> {
+        let layout = self.loaded.layout();
+        let words = (0..sites).map_while(move |site| Some((site, layout.feedback(defined, site)?)));
+        words.filter_map(|(site, word)| {
+            let place = self.place::<AtomicU32>(word);
+            // SAFETY: rule VMCTX: feedback words are only accessed as atomics and by generated code.
+            let word = unsafe { place.as_ref() };
+            let slot = word.load(Ordering::Relaxed);
+            word.store(0, Ordering::Relaxed);
+            (slot != 0).then(|| (site, self.loaded.entries().func_of_low_half(slot)))
+        })
+    }
+
     /// The first counter, and those behind it; none if the module defines no function.
     fn first_counter(&self) -> Option<NonNull<AtomicI32>> {
         let defined = self.loaded.module().env().defined_func_count();
@@ -77,9 +96,18 @@ impl Instance {
         }
     }
 
-    /// Hands the counts over to whoever schedules compilation.
+    /// Hands the counts over to whoever schedules compilation, and before them whom functions that counted have called.
     pub(crate) fn fold_counters(&self) {
-        let defined = self.loaded.module().env().defined_func_count();
+        let module = self.loaded.module();
+        let defined = module.env().defined_func_count();
+        for (body, counter) in module.funcs().zip(0..) {
+            let sites = body.outline().indirect_calls();
+            if sites > 0 && self.counter(counter).load(Ordering::Relaxed) != 0 {
+                let targets = &mut self.take_targets(counter, sites);
+                let sink = self.loaded.sink();
+                sink.indirect_calls(&self.loaded, body.index(), targets);
+            }
+        }
         let mut counters = (0..defined).map(|func| self.counter(func).load(Ordering::Relaxed));
         self.loaded
             .sink()

@@ -47,8 +47,15 @@ pub(super) unsafe extern "C" fn counter_overflow(
             let Some(defined) = loaded.module().env().defined_func(func) else {
                 return Ok(0);
             };
+            let instance = &store.instances[instance];
+            let body = loaded.module().func(func);
+            let sites = body.map_or(0, |body| body.outline().indirect_calls());
+            if sites > 0 {
+                let targets = &mut instance.take_targets(defined, sites);
+                loaded.sink().indirect_calls(&loaded, func, targets);
+            }
             // Only the running thread writes counters.
-            let counter = store.instances[instance].counter(defined);
+            let counter = instance.counter(defined);
             let value = counter.load(Ordering::Relaxed).cast_unsigned();
             let visit = CounterVisit {
                 site: SiteIndex(site),

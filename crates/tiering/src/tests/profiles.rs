@@ -1,8 +1,8 @@
 //! What optimizing compiles are told: a script, then the answers of the profile.
 
 use super::{
-    FuncIndex, FuncState, SiteIndex, Tier, TierMask, TierPolicy, TierSink, TieringOptions, World,
-    options,
+    FuncIndex, FuncState, Ordering, SiteIndex, Tier, TierMask, TierPolicy, TierSink,
+    TieringOptions, World, options,
 };
 use crate::tuning::Shape;
 use TierPolicy::{Dynamic, Eager, Optimizing};
@@ -169,4 +169,69 @@ fn final_code_stays() {
     world.flip(1, 0);
     world.manager.drain();
     assert_eq!(world.loaded.entries().load(0), entry);
+}
+
+/// What one flip tells: sites of the function, and whom they called.
+type Sample = &'static [(u32, Option<u32>)];
+const SAME: Sample = &[(0, Some(1)), (1, None)];
+const OTHER: Sample = &[(1, Some(2))];
+
+#[test]
+fn targets() {
+    type Row = (TieringOptions, &'static [Sample], [Option<u32>; 2]);
+    let rows: [Row; 5] = [
+        (options(Dynamic), &[], [None, None]),
+        (options(Dynamic), &[SAME, SAME], [None, None]),
+        (options(Dynamic), &[SAME, SAME, SAME], [Some(1), None]),
+        (options(Eager), &[SAME, SAME, OTHER, SAME], [Some(1), None]),
+        // Where single calls count, nobody is looked at.
+        (scheduled(Some(9), None), &[SAME, SAME, SAME], [None, None]),
+    ];
+    for (options, samples, expected) in rows {
+        let name = format!("{options:?} {samples:?}");
+        let world = World::new(options);
+        world.call(3).unwrap();
+        for sample in samples {
+            let mut targets = sample
+                .iter()
+                .map(|&(site, func)| (site, func.map(FuncIndex)));
+            let func = FuncIndex(3);
+            world
+                .tiers
+                .indirect_calls(&world.loaded, func, &mut targets);
+        }
+        world.manager.drain();
+        let profile = world.tiers.profile();
+        let found = [0, 1].map(|site| profile.indirect_target(FuncIndex(3), site));
+        assert_eq!(found, expected.map(|func| func.map(FuncIndex)), "{name}");
+    }
+}
+
+/// Below the budget, a flip leaves up to two entries in the counter.
+#[test]
+fn entries_are_kept_until_the_budget_is_used_up() {
+    let mut options = options(Dynamic);
+    // So long a budget that interruption makes many spans of it.
+    options.interruption = true;
+    options.tuning.compile_fixed_us = 1_000_000;
+    let world = World::new(options);
+    world.call(3).unwrap();
+    let func = FuncIndex(3);
+    let body = world.loaded.module().func(func).unwrap();
+    for (entries, kept, noted) in [(0, 0, 0), (1, 1, 0), (2, 2, 0), (300, 2, 298)] {
+        let before = world.tiers.entered[2].load(Ordering::Relaxed);
+        let visit = CounterVisit {
+            site: SiteIndex(1),
+            entries: entries & 0xff,
+            counter: flipped(&world, 3, entries),
+        };
+        let reply = world.tiers.counter_overflow(&world.loaded, func, visit);
+        let rearm = reply.rearm.cast_unsigned();
+        assert_eq!(
+            (rearm & 0xff, world.tiers.entries_in(body, rearm)),
+            (kept, kept)
+        );
+        let after = world.tiers.entered[2].load(Ordering::Relaxed);
+        assert_eq!(after - before, noted, "{entries}");
+    }
 }

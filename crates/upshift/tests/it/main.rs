@@ -35,6 +35,8 @@ mod streams;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod targets;
+#[cfg(test)]
 mod threads;
 #[cfg(test)]
 mod tier_up;

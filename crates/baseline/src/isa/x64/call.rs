@@ -45,12 +45,15 @@ impl Asm {
         self.call_site()
     }
 
-    /// Calls the function of the table entry whose address is in r11.
-    pub(crate) fn call_entry(&mut self) -> u32 {
+    /// Calls the function of the table entry whose address is in r11, and may leave the lower half of its slot's address somewhere.
+    pub(crate) fn call_entry(&mut self, feedback: Option<Addr>) -> u32 {
         let vmctx = Addr::Base(regs::R11, field(offset_of!(TableEntry, vmctx)));
         let slot = Addr::Base(regs::R11, field(offset_of!(TableEntry, slot)));
         self.load(Ty::I64, regs::RDI, vmctx);
         self.load(Ty::I64, regs::R11, slot);
+        if let Some(word) = feedback {
+            self.store(Ty::I32, word, regs::R11);
+        }
         self.mem_imm(Opcode::one(0xff), 2, Addr::Base(regs::R11, 0), (0, 0));
         self.call_site()
     }

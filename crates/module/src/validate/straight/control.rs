@@ -69,7 +69,9 @@ impl<R: WasmModuleResources> Run<'_, '_, R> {
         }
         // An index below the number of types fits.
         let ty = TypeIndex(u32::try_from(ty).unwrap_or(u32::MAX));
-        self.call_type(ty, self.top.wrapping_sub(1), next)
+        let accepted = self.call_type(ty, self.top.wrapping_sub(1), next);
+        self.blocks.indirect_calls += u32::from(accepted);
+        accepted
     }
 
     /// A call whose arguments are all here, the last one at `top`, and that has at most one result.

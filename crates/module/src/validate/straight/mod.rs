@@ -93,6 +93,8 @@ struct Blocks {
     limit: u8,
     /// Loops that were closed here.
     loops: u32,
+    /// `call_indirect` operators so far.
+    indirect_calls: u32,
 }
 
 /// What does not change.
@@ -167,6 +169,7 @@ impl<'a> Straight<'a> {
                 open: 0,
                 limit: 0,
                 loops: 0,
+                indirect_calls: 0,
             },
             uses: Uses::default(),
         };
@@ -191,6 +194,11 @@ impl<'a> Straight<'a> {
     /// Loops that began and ended here.
     pub(super) fn loops(&self) -> u32 {
         self.blocks.loops
+    }
+
+    /// `call_indirect` operators here.
+    pub(super) fn indirect_calls(&self) -> u32 {
+        self.blocks.indirect_calls
     }
 
     /// Most operands that there have been.
