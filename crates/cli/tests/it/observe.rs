@@ -212,14 +212,14 @@ fn statistics_have_a_number_for_everything() {
     };
     assert_eq!((row("baseline")[0], row("baseline").len()), (2.0, 5));
     assert_eq!((row("optimizing")[0], row("of it loops")[0]), (3.0, 1.0));
-    assert_eq!(
-        (row("loop entries"), row("retired")),
-        (vec![1.0], vec![2.0])
-    );
+    assert_eq!(row("loop entries"), [1.0]);
+    assert!(row("retired")[0] >= 2.0, "{text}");
     assert!(row("retired bytes")[0] > 0.0 && row("live bytes")[0] > 0.0);
-    for name in ["jobs waiting", "mean wait ms", "dropped", "freed bytes"] {
+    for name in ["jobs waiting", "mean wait ms", "dropped"] {
         assert_eq!(row(name), [0.0], "{name}");
     }
+    // What was retired may have been freed already, or not.
+    assert!(row("freed bytes")[0] <= row("retired bytes")[0] + row("live bytes")[0]);
 }
 
 #[test]
