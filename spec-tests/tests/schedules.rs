@@ -1,8 +1,8 @@
 //! Tier-up at every small call number and on-stack replacement at every small back-edge number; programs whose trace is the same
 //! under every schedule; recordings that are replayed.
 //!
-//! Each script and module has one point of the grid here, by its number, and our own scripts all of them. The whole grid over
-//! everything takes longer: `cargo xtask schedules`.
+//! Scripts run at every point of the grid, generated modules at one each, by their numbers; all points over more modules take
+//! longer: `cargo xtask schedules`.
 #![forbid(unsafe_code)]
 
 #[path = "common/cases.rs"]
@@ -27,21 +27,6 @@ fn report(point: (u32, u32), name: &str, source: &str) -> Report {
     run_script(&engine, name, source)
 }
 
-/// Runs the official scripts, each at the point that `point` gives for its number.
-fn official(name: &str, point: impl Fn(usize) -> (u32, u32) + Sync) {
-    let expected = parse_expected(include_str!("../expected-failures.txt"));
-    let scripts = official_scripts();
-    let reports: Vec<Report> = scripts
-        .par_iter()
-        .enumerate()
-        .map(|(i, script)| {
-            let name = format!("{}/{}", script.parent(), script.name());
-            report(point(i), &name, script.raw())
-        })
-        .collect();
-    check(name, &reports, &expected);
-}
-
 #[test]
 fn cases_hold_at_every_point() {
     let sources = cases();
@@ -55,15 +40,18 @@ fn cases_hold_at_every_point() {
 }
 
 #[test]
-fn official_scripts_hold_at_a_point_each() {
-    official("one point each", |i| GRID[i % GRID.len()]);
-}
-
-#[test]
-#[ignore = "takes minutes: cargo xtask schedules"]
 fn official_scripts_hold_at_every_point() {
+    let expected = parse_expected(include_str!("../expected-failures.txt"));
+    let scripts = official_scripts();
     for point in GRID {
-        official(&format!("{point:?}"), |_| point);
+        let reports: Vec<Report> = scripts
+            .par_iter()
+            .map(|script| {
+                let name = format!("{}/{}", script.parent(), script.name());
+                report(point, &name, script.raw())
+            })
+            .collect();
+        check(point, &reports, &expected);
     }
 }
 

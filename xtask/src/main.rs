@@ -57,7 +57,7 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Force tier-up at every small call and back-edge number over the whole test suite and many generated modules, and let
+    /// Force tier-up at every small call and back-edge number over many generated modules, replay recordings of them, and let
     /// threads run modules under random schedules: what is too long for `cargo test`
     Schedules,
     /// Compile and free code on many threads for minutes, and see that memory stays level
