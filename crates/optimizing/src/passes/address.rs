@@ -25,13 +25,12 @@
 //!
 //! Linear: each access looks at no more than [`ANCHORS_MAX`] anchors and [`ADDITIONS_MAX`] additions.
 
-use super::constants::{low_constant, operation};
 use crate::traps;
 use cranelift_codegen::cursor::{Cursor as _, FuncCursor};
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::ir::immediates::Offset32;
 use cranelift_codegen::ir::{
-    Block, Function, Inst, InstBuilder as _, InstructionData, Opcode, Value, types,
+    Block, Function, Inst, InstBuilder as _, InstructionData, Opcode, Value, ValueDef, types,
 };
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -268,6 +267,36 @@ fn root(func: &Function, index: Value) -> (Value, i32) {
         sum = sum.wrapping_add(constant);
     }
     (root, sum)
+}
+
+/// The opcode and operands of the instruction that makes a value, if it has this many.
+fn operation<const N: usize>(func: &Function, value: Value) -> Option<(Opcode, [Value; N])> {
+    let ValueDef::Result(inst, 0) = func.dfg.value_def(value) else {
+        return None;
+    };
+    let args = func.dfg.inst_args(inst).try_into().ok()?;
+    Some((func.dfg.insts[inst].opcode(), args))
+}
+
+/// The value of an i32 constant.
+fn low_constant(func: &Function, value: Value) -> Option<i32> {
+    let inst = func.dfg.value_def(value).inst()?;
+    let InstructionData::UnaryImm {
+        opcode: Opcode::Iconst,
+        imm,
+    } = func.dfg.insts[inst]
+    else {
+        return None;
+    };
+    Some(low_half(imm.bits()))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "an i32 constant is its lower half, however Cranelift extends it"
+)]
+fn low_half(bits: i64) -> i32 {
+    bits as i32
 }
 
 /// Gives an access another address.

@@ -3,16 +3,12 @@
 //!
 //! ```text
 //! address.rs   constants added to an index become displacements
-//! latch.rs     loops test the next value of their variable
 //! widen.rs     indices that loops carry stay zero-extended
-//! constants.rs looking at what makes a value
 //! ```
 //!
 //! Each pass walks the instructions once or twice. docs/optimizing.md says what they gain and cost.
 
 mod address;
-mod constants;
-mod latch;
 mod widen;
 
 use cranelift_codegen::isa::TargetIsa;
@@ -33,7 +29,6 @@ pub(crate) fn run(
     if reserved {
         address::run(&mut context.func, &context.domtree);
     }
-    latch::run(&mut context.func, &context.domtree);
     widen::run(&mut context.func);
     Ok(())
 }

@@ -46,15 +46,4 @@
     (if (result i32) (i32.eqz (f64.lt (local.get 0) (local.get 1)))
       (then (i32.const 10))
       (else (i32.const 20))))
-  ;; The last test is of the next value, so that one register is enough.
-  (func $until (param $from i32) (result i32) (local $i i32) (local $next i32) (local $sum i32)
-    (block $out
-      (loop $again
-        (local.set $next (i32.add (local.get $i) (i32.const 4)))
-        (local.set $sum (i32.add (local.get $sum)
-          (i32.load (i32.add (local.get $from) (local.get $next)))))
-        (br_if $out (i32.eq (local.get $i) (i32.const 252)))
-        (local.set $i (local.get $next))
-        (br $again)))
-    (local.get $sum))
 )

@@ -233,7 +233,46 @@ impl Body<'_> {
         }
     }
 
+    /// Accesses at constant distances from one index, which is mostly in bounds.
+    pub(super) fn neighbours(&mut self, depth: u32) {
+        let (Some(index), Some(sum)) = (self.local(ValType::I32), self.local(ValType::I32)) else {
+            return;
+        };
+        self.expression(ValType::I32, depth);
+        let mask = self.random.pick(&[0xff, 0xfff, 0x1ffff]);
+        self.out.extend([I::I32Const(mask), I::I32And]);
+        self.out
+            .extend([I::I32Const(16), I::I32Add, I::LocalSet(index)]);
+        for _ in 0..2 + self.random.below(4) {
+            let distance = self
+                .random
+                .pick(&[-65_537, -65_536, -24, -16, -8, -4, -1, 0, 1, 8, 16, 65_536]);
+            let m = MemArg {
+                offset: self.random.pick(&[0, 0, 0, 4, 8, 65_535]),
+                align: 0,
+                target: wasm_encoder::MemArgTarget::Memory(0),
+                ordering: None,
+            };
+            self.out.extend([I::LocalGet(index), I::I32Const(distance)]);
+            self.out.push(I::I32Add);
+            let (load, store) = match self.random.below(3) {
+                0 => (I::I32Load(m), I::I32Store(m)),
+                1 => (I::I32Load8U(m), I::I32Store8(m)),
+                _ => (I::I32Load16S(m), I::I32Store16(m)),
+            };
+            if self.random.chance(50) {
+                self.expression(ValType::I32, depth.min(1));
+                self.out.push(store);
+            } else {
+                self.out.extend([load, I::LocalSet(sum)]);
+            }
+        }
+    }
+
     pub(super) fn store(&mut self, depth: u32) {
+        if self.random.chance(20) {
+            return self.neighbours(depth);
+        }
         let m = self.address(depth);
         let (ty, i) = match self.random.below(9) {
             0 => (ValType::I32, I::I32Store(m)),
@@ -273,11 +312,20 @@ impl Body<'_> {
                 return;
             }
         };
-        for mask in masks {
+        for mask in &masks[..2] {
             self.expression(ValType::I32, depth);
-            if mask != -1 {
-                self.out.extend([I::I32Const(mask), I::I32And]);
+            if *mask != -1 {
+                self.out.extend([I::I32Const(*mask), I::I32And]);
             }
+        }
+        if self.random.chance(30) {
+            let length = self
+                .random
+                .pick(&[0, 1, 2, 3, 7, 8, 15, 16, 24, 33, 64, 65]);
+            self.out.push(I::I32Const(length));
+        } else {
+            self.expression(ValType::I32, depth);
+            self.out.extend([I::I32Const(masks[2]), I::I32And]);
         }
         if masks[1] == -1 {
             self.out.push(I::MemoryFill(0));
