@@ -32,10 +32,11 @@ use super::control::{Frame, FrameKind, Types};
 use super::region::Region;
 use super::state::Translator;
 use crate::signature::clif_type;
+use crate::traps;
 use cranelift_codegen::ir::{Block, InstBuilder as _, SourceLoc, Value};
 use cranelift_frontend::Variable;
 use std::collections::{HashMap, HashSet};
-use upshift_abi::{CompileError, CompileErrorKind, LoopState, OSR_CELL_BYTES, SiteIndex};
+use upshift_abi::{CompileError, CompileErrorKind, LoopState, OSR_CELL_BYTES, SiteIndex, TrapCode};
 use upshift_module::ops::{BlockType, ControlOp};
 use upshift_module::{Op, ValType};
 
@@ -125,6 +126,11 @@ impl<'a> Translator<'a, '_> {
         self.builder.seal_block(rest);
         self.reachable = left || came_by;
         self.resume_with_params(rest, state.heights[last] as usize);
+        if !self.reachable {
+            // Nobody leaves the loop, and the frontend wants each block that has parameters to end.
+            let code = traps::to_clif(TrapCode::Unreachable);
+            self.builder.ins().trap(code);
+        }
         self.ops(end, u32::MAX)
     }
 
