@@ -134,14 +134,8 @@ pub(crate) unsafe fn enter_by(
     set_stack_limit(store, limit);
     // SAFETY: rule ENTER: the caller vouches for code, context and frame; the activation outlives the call.
     let landed = unsafe { entry(activation, frame, code.as_ptr(), vmctx, stack, words) };
-    // Frames are resolved while the activation keeps the code they lie in (R6).
     // SAFETY: rule ENTER: the activation is this function's own.
-    let failed = unsafe { (*activation).failed } != 0;
-    let stop = match landed {
-        0 => Ok(()),
-        _ if failed => Err(Stop::Failed),
-        _ => Err(Stop::Trap(signals::take_trap())),
-    };
+    let stop = unsafe { stop_of(landed, &*activation) };
     signals::set_current(previous);
     store.activation.store(outer, Ordering::Release);
     compiler_fence(SeqCst);
@@ -154,6 +148,15 @@ pub(crate) unsafe fn enter_by(
         set_stack_limit(store, outer.stack_limit);
     }
     stop
+}
+
+/// How the guest came back. Frames of a trap are resolved here, while the activation is linked and keeps the code they lie in (`reclaim/`, R6).
+fn stop_of(landed: u32, activation: &Activation) -> Result<(), Stop> {
+    match landed {
+        0 => Ok(()),
+        _ if activation.failed != 0 => Err(Stop::Failed),
+        _ => Err(Stop::Trap(signals::take_trap())),
+    }
 }
 
 /// Sets the limit unless an interrupt is pending, or comes at the same time.
