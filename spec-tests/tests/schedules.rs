@@ -251,6 +251,9 @@ fn every_schedule_gives_the_same_trace() {
         same(Config::new().tier_up_after(2).osr_after(2));
         same(Config::new().tier_up_after(3).osr_after(500));
         let hurry = Tuning {
+            budget_percent: 10,
+            busy_factor: 1,
+            compile_burst_us: u32::MAX,
             compile_fixed_us: 20,
             compile_ns_per_byte: 20,
             ..Tuning::default()

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use upshift::{CompileMode, Config, Error, ErrorKind, TierPolicy};
+use upshift::{CompileMode, Config, Error, ErrorKind, TierPolicy, Tuning};
 
 /// The subcommands, for telling them from a file.
 pub(crate) const COMMANDS: [&str; 6] = ["run", "tiers", "validate", "compile", "objdump", "wast"];
@@ -52,6 +52,12 @@ pub(crate) struct EngineOptions {
     /// Threads that validate and compile at the same time (1: only the calling one until the guest runs).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
+    /// Threads that optimize while the program runs.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) compile_threads: Option<u32>,
+    /// What those threads add to the niceness of the process.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=19))]
+    pub(crate) compile_nice: Option<u8>,
     /// Optimize each function in its N-th call, whatever the counters say; 0: before the first (for tests).
     #[arg(long, value_name = "N")]
     pub(crate) tier_up_after: Option<u32>,
@@ -61,6 +67,9 @@ pub(crate) struct EngineOptions {
     /// Leave running loops in baseline code.
     #[arg(long)]
     pub(crate) no_osr: bool,
+    /// Thresholds of tier-up; a key that there is not lists those that there are.
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = tuning)]
+    pub(crate) tuning: Option<Tuning>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -98,6 +107,15 @@ impl EngineOptions {
         });
         if let Some(threads) = self.threads {
             config.threads(threads as usize);
+        }
+        if let Some(tuning) = self.tuning {
+            config.tuning(tuning);
+        }
+        if let Some(threads) = self.compile_threads {
+            config.compile_threads(threads as usize);
+        }
+        if let Some(nice) = self.compile_nice {
+            config.compile_nice(nice);
         }
         config.tier_up_after(self.tier_up_after);
         config.osr_after(self.osr_after);
@@ -230,6 +248,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| format!("expected seconds, found {text:?}"))?;
     Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+}
+
+/// Thresholds as TOML, but with commas for the ends of lines; those that are not named keep their defaults.
+fn tuning(text: &str) -> Result<Tuning, String> {
+    let lines = text.replace(',', "\n");
+    toml::from_str(&lines).map_err(|error| {
+        let place = error.span().and_then(|span| lines.get(span));
+        format!("{} at {:?}", error.message(), place.unwrap_or_default())
+    })
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

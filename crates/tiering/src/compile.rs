@@ -1,11 +1,11 @@
 //! One compile, and what becomes of its code: the only place where tiering calls compilers, and the
 //! only place where it has code published and installed.
 
+use crate::budget::Shape;
 use crate::events::EventKind;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::Counting;
 use crate::pool::Scratch;
-use crate::tuning::Shape;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;

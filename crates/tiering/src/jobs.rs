@@ -1,12 +1,13 @@
 //! Tier-up: from a request to installed code, steps 3 to 8 of `docs/tiering.md`.
 
+use crate::budget::Shape;
 use crate::compile::{Compiled, body};
 use crate::events::{EventKind, SkipReason};
+use crate::load::{Cost, Stopwatch};
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
 use crate::queue::JobKey;
 use crate::state::StateCell;
-use crate::tuning::{Shape, saturate};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use upshift_abi::{SiteIndex, Tier};
@@ -92,8 +93,10 @@ impl ModuleTiers {
         if cell.start() {
             self.remember(&loaded);
             self.emit(func, EventKind::JobStarted { waited });
+            let watch = Stopwatch::start();
             let compiled =
                 body(&loaded, func).and_then(|body| self.optimize(scratch, loaded.code(), body));
+            self.calibrate(&loaded, func, watch.stop());
             if compiled.is_ok() && self.only_measures() {
                 self.set_ready(func);
             } else {
@@ -138,7 +141,6 @@ impl ModuleTiers {
                 compile: compiled.time,
             };
             self.emit(func, kind);
-            self.calibrate(loaded, func, compiled.time);
             self.install(loaded.code(), &compiled)
         });
         match installed {
@@ -164,11 +166,11 @@ impl ModuleTiers {
         }
     }
 
-    fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, time: Duration) {
+    /// Takes what a worker's compile took into account, whatever came of it.
+    pub(crate) fn calibrate(&self, loaded: &LoadedModule, func: FuncIndex, cost: Cost) {
         if let Some(body) = loaded.module().func(func) {
             let predicted_us = self.shared.options.tuning.compile_us(Shape::of(body));
-            let measured_us = saturate(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-            self.shared.calibration.record(predicted_us, measured_us);
+            self.shared.load.record(predicted_us, cost);
         }
     }
 

@@ -10,10 +10,12 @@
 
 mod ahead;
 mod arriving;
+mod budget;
 mod compile;
 mod events;
 mod first;
 mod jobs;
+mod load;
 mod manager;
 mod module_tiers;
 mod osr;

@@ -1,20 +1,23 @@
-//! What an engine has once: options, compilers, pools, calibration, events.
+//! What an engine has once: options, compilers, pools, measured costs, events.
 
 use crate::arriving::Arriving;
 use crate::events::{Events, ModuleId};
 use crate::first::Workbench;
+use crate::load::Load;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::TieringOptions;
-use crate::pool::{Pool, PoolOptions, Scratch};
+use crate::pool::{Pool, PoolOptions, Scratch, front_pool};
 use crate::reclaim::Room;
 use crate::schedule::Replay;
 use crate::stats::Stats;
-use crate::tuning::Calibration;
 use rayon::ThreadPool;
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread::available_parallelism;
+use std::time::Duration;
 use upshift_abi::{Compiler, CompilerWorker, Tier};
 use upshift_module::{FuncIndex, Module, ModuleEnv};
 use upshift_runtime::ModuleCode;
@@ -41,14 +44,16 @@ impl TierManager {
             name: "upshift-tier-up",
             threads: options
                 .tuning
-                .background_workers
+                .compile_threads
                 .unwrap_or_else(|| options.background_workers()),
             stack_bytes: options.tuning.pool_stack_bytes,
+            nice: options.tuning.compile_nice,
+            idle: Duration::from_millis(options.tuning.compile_idle_ms.into()),
         };
         Self {
             shared: Arc::new(Shared {
                 events: Events::new(options.sink.clone()),
-                calibration: Calibration::new(),
+                load: Load::new(&options.tuning, cores()),
                 pool: Pool::new(background, Arc::clone(&optimizing)),
                 front: OnceLock::new(),
                 spare: Mutex::default(),
@@ -125,6 +130,12 @@ impl TierManager {
     pub fn drain(&self) {
         self.shared.pool.drain();
     }
+
+    /// Waits until the threads of the background pool have ended.
+    #[cfg(test)]
+    pub(crate) fn wait_for_end(&self) {
+        self.shared.pool.wait_for_end();
+    }
 }
 
 /// What the manager shares with its modules.
@@ -133,7 +144,7 @@ pub(crate) struct Shared {
     pub(crate) baseline: Arc<dyn Compiler>,
     pub(crate) optimizing: Arc<dyn Compiler>,
     pub(crate) events: Events,
-    pub(crate) calibration: Calibration,
+    pub(crate) load: Load,
     pub(crate) pool: Pool,
     /// The schedule that modules take their parts of.
     pub(crate) replay: Option<Replay>,
@@ -152,12 +163,10 @@ impl Shared {
         if threads == 1 {
             return None;
         }
-        let options = PoolOptions {
-            name: "upshift-front",
-            threads,
-            stack_bytes: self.options.tuning.pool_stack_bytes,
-        };
-        let front = self.front.get_or_init(|| options.build().map(Arc::new));
+        let stack_bytes = self.options.tuning.pool_stack_bytes;
+        let front = self
+            .front
+            .get_or_init(|| front_pool(threads, stack_bytes).map(Arc::new));
         front.as_ref()
     }
 
@@ -191,6 +200,11 @@ impl Shared {
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn CompilerWorker>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many cores this process may use.
+fn cores() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 impl fmt::Debug for Shared {

@@ -1,5 +1,6 @@
 //! The tiers of one module: the state of each function, and the runtime's calls.
 
+use crate::budget::{Plan, Shape};
 use crate::compile::body;
 use crate::events::{EventKind, ModuleId};
 use crate::first::Place;
@@ -9,7 +10,6 @@ use crate::policy::Counting;
 use crate::scheduled::Visits;
 use crate::state::{FuncState, StateCell};
 use crate::targets::Targets;
-use crate::tuning::{Plan, Shape};
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -188,8 +188,16 @@ impl ModuleTiers {
             shape,
             total_us,
         };
-        let missing_us = self.required_us(&plan).saturating_sub(total_us);
-        if state == FuncState::Baseline && missing_us > 0 {
+        let missing_us = match state {
+            FuncState::Baseline => self.missing_us(&plan, total_us),
+            FuncState::Lazy
+            | FuncState::CompilingFirst
+            | FuncState::Queued
+            | FuncState::Compiling
+            | FuncState::Optimized
+            | FuncState::Failed => 0,
+        };
+        if missing_us > 0 {
             // One or two of the entries stay in the counter: whether one activation has used the budget up is asked at its end.
             let kept = entries.min(ENTRIES_MAX + 1);
             self.note_entries(func, entries - kept);
@@ -258,10 +266,10 @@ impl ModuleTiers {
     /// that it can be entered in the middle as soon as there is code for that.
     fn in_flight_us(&self, plan: &Plan, site: SiteIndex) -> u32 {
         if site == SiteIndex::ENTRY {
-            plan.span_us
-        } else {
-            self.shared.options.tuning.poll_us.max(1)
+            return plan.span_us;
         }
+        let tuning = &self.shared.options.tuning;
+        tuning.poll_us(self.shared.pool.backlog().wait_us())
     }
 
     pub(crate) fn plan(&self, shape: Shape) -> Plan {
@@ -269,11 +277,19 @@ impl ModuleTiers {
         options.tuning.budget_plan(shape, options.interruption)
     }
 
-    fn required_us(&self, plan: &Plan) -> u32 {
-        let pool = &self.shared.pool;
-        self.shared
-            .calibration
-            .required_us(plan, pool.backlog_us(), pool.workers())
+    /// How much more time in baseline code a function needs that has spent this much: until its budget is used up, and until
+    /// there is compile time for it.
+    fn missing_us(&self, plan: &Plan, spent_us: u32) -> u32 {
+        let (load, tuning) = (&self.shared.load, &self.shared.options.tuning);
+        let backlog = self.shared.pool.backlog();
+        let required_us = load.required_us(tuning, plan, backlog);
+        match required_us.saturating_sub(spent_us) {
+            0 => match load.wait_us(tuning, backlog, load.now_us()) {
+                0 => 0,
+                wait_us => wait_us.max(tuning.poll_us),
+            },
+            missing_us => missing_us,
+        }
     }
 
     fn counted(&self, func: FuncIndex) -> Option<(FuncState, &AtomicU32)> {
@@ -297,7 +313,7 @@ impl ModuleTiers {
         let spent_us = armed_us - plan.left_us(counter).min(armed_us);
         armed.store(spent_us.saturating_add(plan.span_us), Ordering::Relaxed);
         if state == FuncState::Baseline
-            && spent_us >= self.required_us(&plan)
+            && self.missing_us(&plan, spent_us) == 0
             && let Some(module) = self.loaded.get()
         {
             let priority = self.shared.options.tuning.priority(shape, spent_us);

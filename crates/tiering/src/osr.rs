@@ -13,11 +13,12 @@
 //!
 //! All changes happen under one lock, which only slow paths and workers take; nothing is compiled or told to a sink under it.
 
+use crate::budget::Shape;
 use crate::compile::{Compiled, body, guarded};
 use crate::events::EventKind;
+use crate::load::Stopwatch;
 use crate::module_tiers::ModuleTiers;
 use crate::pool::Scratch;
-use crate::tuning::Shape;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -211,7 +212,9 @@ impl ModuleTiers {
                     waited,
                 },
             );
+            let watch = Stopwatch::start();
             let compiled = self.compile_loop(scratch, &loaded, key);
+            self.calibrate(&loaded, key.0, watch.stop());
             if compiled.is_ok() && self.only_measures() {
                 drop(self.loops().end(key, None));
                 self.set_loop_ready(key);

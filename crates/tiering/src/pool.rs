@@ -1,26 +1,30 @@
-//! The background pool: an own rayon thread pool that works the queue off.
+//! The background pool: threads of its own that work the queue off.
 //!
 //! The pool has two lines. *Urgent* tasks have a thread waiting for them (a first compile in the
 //! optimizing tier, a scheduled tier-up) and go before the *queue* of tier-up jobs by
-//! priority. A worker is one rayon task that takes work until there is none and ends; a push starts
-//! a worker when fewer than the bound are active. Both happen under the one lock of the pool, so no
-//! work is left behind. Threads are made at the first push: an engine that never tiers up has none.
+//! priority. A thread is *active* from the moment it is meant to look for work until it finds none. Then it *rests*: it keeps
+//! its scratch memory for a while, and without new work it gives memory and stack back and ends. Work wakes a thread that rests, or starts one
+//! while fewer than the bound are active. All of it is counted under the one lock of the pool, and whoever adds work makes a thread
+//! active before the lock is let go, so no work is left behind. An engine that never tiers up has no thread.
 //!
-//! Nothing waits for the pool: when it is dropped, the queue is emptied and the workers, which hold
+//! Nothing waits for the pool: when it is dropped, the queue is emptied and the threads, which hold
 //! only the inner part, end after what they are compiling now. Tasks hold their module weakly.
 
 use crate::events::ModuleId;
+use crate::load::Backlog;
 use crate::queue::{JobKey, Queue, Taken};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 use upshift_abi::{Compiler, CompilerWorker};
 
 /// A worker's scratch memory: a compiler worker that is made when first used, and dropped with the
-/// pool's worker when the queue goes idle.
+/// thread when there was nothing to do for a while.
 pub(crate) struct Scratch {
     compiler: Arc<dyn Compiler>,
     worker: Option<Box<dyn CompilerWorker>>,
@@ -64,27 +68,29 @@ impl Scratch {
 /// What the pool runs. The duration is the time in the queue.
 pub(crate) type Task = Box<dyn FnOnce(&mut Scratch, Duration) + Send>;
 
+/// Starts the threads of a rayon pool, for work that the host waits for; none if the system has no room for them.
+pub(crate) fn front_pool(threads: usize, stack_bytes: usize) -> Option<ThreadPool> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .stack_size(stack_bytes)
+        .thread_name(|i| format!("upshift-front-{i}"))
+        .build()
+        .ok()
+}
+
 /// How a pool is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolOptions {
-    /// Prefix of the threads' names.
+    /// Name of the threads.
     pub(crate) name: &'static str,
-    /// Number of threads, at least 1.
+    /// Number of threads at most, at least 1.
     pub(crate) threads: usize,
     /// Stack of each in bytes.
     pub(crate) stack_bytes: usize,
-}
-
-impl PoolOptions {
-    /// Starts the threads; none if the system has no room for them.
-    pub(crate) fn build(self) -> Option<ThreadPool> {
-        ThreadPoolBuilder::new()
-            .num_threads(self.threads.max(1))
-            .stack_size(self.stack_bytes)
-            .thread_name(move |i| format!("{}-{i}", self.name))
-            .build()
-            .ok()
-    }
+    /// What they add to the niceness of the process.
+    pub(crate) nice: u8,
+    /// How long a thread rests before it ends.
+    pub(crate) idle: Duration,
 }
 
 /// The pool could not start a thread.
@@ -94,15 +100,26 @@ pub(crate) struct NoWorker;
 struct State {
     urgent: VecDeque<Task>,
     queue: Queue<Task>,
+    /// Predicted time of queued jobs that were taken and are not done.
+    running_us: u64,
+    /// Threads that work or are about to look for work.
     active: usize,
+    /// Threads that rest.
+    resting: usize,
+    /// Of the active ones, those that rested and have not noticed yet.
+    woken: usize,
+    /// Threads that have not given their memory back.
+    threads: usize,
     closed: bool,
 }
 
 struct Inner {
     options: PoolOptions,
     compiler: Arc<dyn Compiler>,
-    threads: OnceLock<Option<ThreadPool>>,
     state: Mutex<State>,
+    /// For threads that rest.
+    work: Condvar,
+    /// For those who wait until nothing is active, or no thread is left.
     idle: Condvar,
 }
 
@@ -115,13 +132,17 @@ impl Pool {
         Self(Arc::new(Inner {
             options,
             compiler,
-            threads: OnceLock::new(),
             state: Mutex::new(State {
                 urgent: VecDeque::new(),
                 queue: Queue::default(),
+                running_us: 0,
                 active: 0,
+                resting: 0,
+                woken: 0,
+                threads: 0,
                 closed: false,
             }),
+            work: Condvar::new(),
             idle: Condvar::new(),
         }))
     }
@@ -141,7 +162,7 @@ impl Pool {
         let mut state = self.0.lock();
         let pushed = state.queue.push(key, priority, cost_us, task);
         debug_assert!(pushed, "one live job per function");
-        self.0.start_worker(state, |state| {
+        self.0.activate(state, |state| {
             state.queue.remove(key);
         })
     }
@@ -158,7 +179,7 @@ impl Pool {
     pub(crate) fn submit_urgent(&self, task: Task) -> Result<(), NoWorker> {
         let mut state = self.0.lock();
         state.urgent.push_back(task);
-        self.0.start_worker(state, |state| {
+        self.0.activate(state, |state| {
             state.urgent.pop_back();
         })
     }
@@ -174,25 +195,30 @@ impl Pool {
         self.0.lock().queue.len()
     }
 
-    /// Predicted time of all queued jobs in microseconds.
-    pub(crate) fn backlog_us(&self) -> u64 {
-        self.0.lock().queue.cost_us()
+    /// What is queued and being compiled.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = self.0.lock();
+        Backlog {
+            queued_us: state.queue.cost_us(),
+            running_us: state.running_us,
+            workers: u32::try_from(self.0.options.threads.max(1)).unwrap_or(u32::MAX),
+        }
     }
 
-    /// Number of workers at most.
-    pub(crate) fn workers(&self) -> usize {
-        self.0.options.threads.max(1)
-    }
-
-    /// Waits until nothing is queued and no worker is active.
+    /// Waits until nothing is queued and no thread is active.
     pub(crate) fn drain(&self) {
         let mut state = self.0.lock();
         while state.active > 0 || state.queue.len() > 0 || !state.urgent.is_empty() {
-            state = self
-                .0
-                .idle
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.0.wait_idle(state);
+        }
+    }
+
+    /// Waits until all threads have ended and given their memory back.
+    #[cfg(test)]
+    pub(crate) fn wait_for_end(&self) {
+        let mut state = self.0.lock();
+        while state.threads > 0 {
+            state = self.0.wait_idle(state);
         }
     }
 }
@@ -206,6 +232,7 @@ impl Drop for Pool {
             std::mem::take(&mut state.urgent),
         );
         drop(state);
+        self.0.work.notify_all();
         // Outside the lock: a task may own the last handle of something that locks.
         drop(work);
     }
@@ -225,9 +252,15 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a worker if there may be one more. If there is none and none can be started, `undo`
+    fn wait_idle<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.idle
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one more thread active if there may be one. If there is none and none can be started, `undo`
     /// takes the work back.
-    fn start_worker(
+    fn activate(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
         undo: impl FnOnce(&mut State),
@@ -236,47 +269,104 @@ impl Inner {
             return Ok(());
         }
         state.active += 1;
+        if state.resting > 0 {
+            state.resting -= 1;
+            state.woken += 1;
+            drop(state);
+            self.work.notify_one();
+            return Ok(());
+        }
+        state.threads += 1;
         drop(state);
-        let threads = self.threads.get_or_init(|| self.options.build());
-        if let Some(threads) = threads {
-            let inner = Arc::clone(self);
-            threads.spawn(move || inner.work());
+        let inner = Arc::clone(self);
+        let thread = thread::Builder::new()
+            .name(self.options.name.into())
+            .stack_size(self.options.stack_bytes);
+        if thread.spawn(move || inner.run()).is_ok() {
             return Ok(());
         }
         let mut state = self.lock();
         state.active -= 1;
-        undo(&mut state);
+        state.threads -= 1;
+        let others = state.active > 0;
+        if !others {
+            undo(&mut state);
+        }
+        drop(state);
         self.idle.notify_all();
-        Err(NoWorker)
+        if others { Ok(()) } else { Err(NoWorker) }
     }
 
-    /// A worker's life.
-    fn work(&self) {
+    /// A thread's life.
+    fn run(&self) {
+        if self.options.nice > 0 {
+            // Of this thread alone, on Linux. A system that refuses leaves it as it is.
+            let _ = getpriority_process(None).and_then(|priority| {
+                setpriority_process(
+                    None,
+                    priority.saturating_add(self.options.nice.into()).min(19),
+                )
+            });
+        }
         let mut scratch = Scratch::new(Arc::clone(&self.compiler));
-        while let Some((task, waited)) = self.next() {
-            // Compilers and event sinks are guarded where they are called. A panic that gets here
-            // is a bug of this crate, and rayon would abort the process for it.
-            let run = catch_unwind(AssertUnwindSafe(|| task(&mut scratch, waited)));
-            if run.is_err() {
-                scratch.reset();
+        loop {
+            while let Some((task, waited, cost_us)) = self.next() {
+                // Compilers and event sinks are guarded where they are called. A panic that gets here
+                // is a bug of this crate, and must not take the thread away that others count on.
+                let run = catch_unwind(AssertUnwindSafe(|| task(&mut scratch, waited)));
+                if run.is_err() {
+                    scratch.reset();
+                }
+                self.lock().running_us -= u64::from(cost_us);
+            }
+            if !self.rest() {
+                break;
             }
         }
+        drop(scratch);
+        self.lock().threads -= 1;
+        self.idle.notify_all();
     }
 
-    /// The next piece of work; none ends the worker.
-    fn next(&self) -> Option<(Task, Duration)> {
+    /// The next piece of work, its time in the queue and its predicted time; none makes the thread rest.
+    fn next(&self) -> Option<(Task, Duration, u32)> {
         let mut state = self.lock();
         if let Some(task) = state.urgent.pop_front() {
-            return Some((task, Duration::ZERO));
+            return Some((task, Duration::ZERO, 0));
         }
-        if let Some(Taken { job, since }) = state.queue.pop() {
-            return Some((job, Instant::now().saturating_duration_since(since)));
+        if let Some(taken) = state.queue.pop() {
+            let Taken {
+                job,
+                since,
+                cost_us,
+            } = taken;
+            state.running_us += u64::from(cost_us);
+            let waited = Instant::now().saturating_duration_since(since);
+            return Some((job, waited, cost_us));
         }
         state.active -= 1;
+        state.resting += 1;
         if state.active == 0 {
             self.idle.notify_all();
         }
         None
+    }
+
+    /// Waits for work; whether there is some. The thread counts as resting, and if there is, as active when it returns.
+    fn rest(&self) -> bool {
+        let state = self.lock();
+        let waits = |state: &mut State| state.woken == 0 && !state.closed;
+        let (mut state, _) = self
+            .work
+            .wait_timeout_while(state, self.options.idle, waits)
+            .unwrap_or_else(PoisonError::into_inner);
+        let woken = state.woken > 0;
+        if woken {
+            state.woken -= 1;
+        } else {
+            state.resting -= 1;
+        }
+        woken
     }
 }
 
@@ -286,16 +376,25 @@ mod tests {
     use crate::events::ModuleId;
     use crate::queue::JobKey;
     use crate::testing::NoCompiler;
+    use rustix::process::getpriority_process;
     use std::sync::mpsc;
     use std::sync::{Arc, Mutex};
+    use std::thread;
+    use std::time::Duration;
     use upshift_abi::SiteIndex;
     use upshift_module::FuncIndex;
 
     fn pool(threads: usize) -> Pool {
+        resting_for(threads, Duration::from_secs(3_600))
+    }
+
+    fn resting_for(threads: usize, idle: Duration) -> Pool {
         let options = PoolOptions {
             name: "test",
             threads,
             stack_bytes: 256 << 10,
+            nice: 19,
+            idle,
         };
         Pool::new(options, Arc::new(NoCompiler))
     }
@@ -337,7 +436,11 @@ mod tests {
             .unwrap();
         pool.submit_urgent(note("urgent")).unwrap();
         assert!(pool.raise(key(3), 99));
-        assert_eq!((pool.len(), pool.backlog_us()), (4, 4));
+        let backlog = pool.backlog();
+        assert_eq!(
+            (pool.len(), backlog.queued_us, backlog.wait_us()),
+            (4, 4, 4)
+        );
         drop(gate);
         pool.drain();
         assert_eq!(*order.lock().unwrap(), ["urgent", "raised", "high", "low"]);
@@ -359,6 +462,34 @@ mod tests {
         // The task was dropped unrun while the worker was still held.
         assert_eq!(wait.recv(), Err(mpsc::RecvError));
         drop(gate);
+    }
+
+    /// A thread that rests takes the next work, however much later; one that may not rest ends.
+    #[test]
+    fn threads_rest_and_end() {
+        let own = getpriority_process(None).unwrap();
+        for (idle, same) in [(Duration::from_secs(3_600), true), (Duration::ZERO, false)] {
+            let pool = resting_for(1, idle);
+            let mut threads = Vec::new();
+            for _ in 0..3 {
+                let (sender, name) = mpsc::channel();
+                pool.submit_urgent(Box::new(move |_, _| {
+                    let priority = getpriority_process(None).unwrap();
+                    sender.send((thread::current().id(), priority)).unwrap();
+                }))
+                .unwrap();
+                let (id, priority) = name.recv().unwrap();
+                assert_eq!(priority, 19);
+                threads.push(id);
+                pool.drain();
+                if !same {
+                    pool.wait_for_end();
+                }
+            }
+            threads.dedup();
+            assert_eq!(threads.len(), if same { 1 } else { 3 }, "{idle:?}");
+            assert_eq!(getpriority_process(None).unwrap(), own);
+        }
     }
 
     #[test]

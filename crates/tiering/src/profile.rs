@@ -8,9 +8,9 @@
 //! but for bodies of few bytes between sites, six with the default tuning, of which a multiple of the step may be missed.
 //! Flips and instances that go away add it to a sum; what the living instances hold is read when somebody asks.
 
+use crate::budget::Shape;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::Counting;
-use crate::tuning::Shape;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use upshift_abi::{CompileEnv, Profile};

@@ -30,6 +30,8 @@ pub(crate) struct Taken<J> {
     pub(crate) job: J,
     /// When it was pushed.
     pub(crate) since: Instant,
+    /// Its predicted time.
+    pub(crate) cost_us: u32,
 }
 
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl<J> Queue<J> {
                 return Some(Taken {
                     job: entry.job,
                     since: entry.since,
+                    cost_us: entry.cost_us,
                 });
             }
         }

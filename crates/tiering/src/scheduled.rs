@@ -16,12 +16,12 @@
 //! site after that compiles it again while the guest waits, and is what the recording names. So a recorded run does at
 //! its visits just what a replay does, and a replay of it is the same run.
 
+use crate::budget::Shape;
 use crate::events::EventKind;
 use crate::module_tiers::ModuleTiers;
 use crate::osr::LoopStep;
 use crate::policy::Counting;
 use crate::schedule::{Due, ScheduleAction, ScheduleError, ScheduleStep, Timetable};
-use crate::tuning::Shape;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

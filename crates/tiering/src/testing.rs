@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use upshift_abi::{
     CodeKind, CompileEnv, CompileError, CompileErrorKind, CompileOptions, CompiledFunc, Compiler,
     CompilerWorker, Tier,
@@ -47,6 +48,7 @@ struct Script {
     gates: HashMap<FuncIndex, (Sender<()>, Receiver<()>)>,
     calls: Vec<Call>,
     workers: usize,
+    live_workers: usize,
 }
 
 /// A compiler that makes `ret` and does what it is told.
@@ -93,6 +95,11 @@ impl StubCompiler {
     pub(crate) fn workers(&self) -> usize {
         self.script.lock().unwrap().workers
     }
+
+    /// Workers that were not dropped.
+    pub(crate) fn live_workers(&self) -> usize {
+        self.script.lock().unwrap().live_workers
+    }
 }
 
 impl Compiler for StubCompiler {
@@ -101,7 +108,10 @@ impl Compiler for StubCompiler {
     }
 
     fn worker(&self) -> Box<dyn CompilerWorker> {
-        self.script.lock().unwrap().workers += 1;
+        let mut script = self.script.lock().unwrap();
+        script.workers += 1;
+        script.live_workers += 1;
+        drop(script);
         Box::new(StubWorker {
             tier: self.tier,
             script: Arc::clone(&self.script),
@@ -112,6 +122,13 @@ impl Compiler for StubCompiler {
 struct StubWorker {
     tier: Tier,
     script: Arc<Mutex<Script>>,
+}
+
+impl Drop for StubWorker {
+    fn drop(&mut self) {
+        let script = self.script.lock();
+        script.unwrap_or_else(PoisonError::into_inner).live_workers -= 1;
+    }
 }
 
 impl CompilerWorker for StubWorker {
@@ -125,7 +142,9 @@ impl CompilerWorker for StubWorker {
         script.calls.push(Call {
             func: func.index(),
             counter_step: options.counter_step,
-            on_pool: rayon::current_thread_index().is_some(),
+            on_pool: thread::current()
+                .name()
+                .is_some_and(|name| name.starts_with("upshift-")),
         });
         let ending = match script.endings.get_mut(&func.index()) {
             Some(endings) if !endings.is_empty() => endings.remove(0),

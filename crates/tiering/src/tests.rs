@@ -163,6 +163,17 @@ pub(crate) fn options(policy: TierPolicy) -> TieringOptions {
     TieringOptions {
         policy,
         threads: NonZeroUsize::new(2).unwrap(),
+        tuning: steady(),
         ..TieringOptions::default()
+    }
+}
+
+/// Thresholds that do not depend on how fast and how busy the machine is.
+fn steady() -> Tuning {
+    Tuning {
+        busy_factor: 1,
+        queue_percent: 0,
+        compile_burst_us: u32::MAX,
+        ..Tuning::default()
     }
 }

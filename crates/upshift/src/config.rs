@@ -135,7 +135,15 @@ impl Config {
         self
     }
 
-    /// Thresholds of tier-up; they never change what a program computes.
+    /// Thresholds of tier-up; they never change what a program computes. Default: [`Tuning::DEFAULT`].
+    ///
+    /// ```
+    /// use upshift::{Config, Tuning};
+    ///
+    /// let tuning = Tuning { budget_percent: 200, ..Tuning::DEFAULT };
+    /// let mut config = Config::new();
+    /// config.tuning(tuning);
+    /// ```
     pub fn tuning(&mut self, tuning: Tuning) -> &mut Self {
         self.tiering.tuning = tuning;
         self
@@ -145,6 +153,20 @@ impl Config {
     /// the optimized code. 0 optimizes before the first call. Needs a policy that tiers up. Default: none.
     pub fn tier_up_after(&mut self, calls: impl Into<Option<u32>>) -> &mut Self {
         self.tiering.tier_up_after = calls.into();
+        self
+    }
+
+    /// How many threads optimize functions while guests run, at least one. Default: one less than [`Self::threads`].
+    /// Changes the [`Tuning`]; call it after [`Self::tuning`].
+    pub fn compile_threads(&mut self, threads: impl Into<Option<usize>>) -> &mut Self {
+        self.tiering.tuning.compile_threads = threads.into();
+        self
+    }
+
+    /// What those threads add to the niceness of the process, up to 19. Default: 0. Changes the [`Tuning`]; call it after
+    /// [`Self::tuning`].
+    pub fn compile_nice(&mut self, nice: u8) -> &mut Self {
+        self.tiering.tuning.compile_nice = nice;
         self
     }
 

@@ -133,6 +133,8 @@ impl Gear {
         self.note("in a hurry");
         self.config.tuning(Tuning {
             compile_fixed_us: 2,
+            busy_factor: 1,
+            compile_burst_us: u32::MAX,
             compile_ns_per_byte: 0,
             ..Tuning::default()
         });

@@ -41,6 +41,27 @@ const ROWS: &[(&str, &str, i32, &str, &str)] = &[
     (TRAP, "run --tier baseline m.wat", 134, "", "inner"),
     (TRAP, "run --tier optimizing m.wat", 134, "", "outer"),
     (EXIT, "run m.wat", 201, "", ""),
+    (
+        EXIT,
+        "run --tuning budget_percent=7,osr=false --compile-threads 2 --compile-nice 19 m.wat",
+        201,
+        "",
+        "",
+    ),
+    (
+        EXIT,
+        "run --tuning budget=7 m.wat",
+        2,
+        "",
+        "unknown field `budget`, expected one of `budget_percent`,",
+    ),
+    (
+        EXIT,
+        "run --tuning poll_us=1,budget_percent=-7 m.wat",
+        2,
+        "",
+        "expected u32 at \"-7\"",
+    ),
     (EXIT, "m.wat", 201, "", ""),
     (LOOP, "run --timeout 0.05 m.wat", 134, "", "interrupt"),
     (

@@ -4,7 +4,7 @@ use super::{
     FuncIndex, FuncState, Ordering, SiteIndex, Tier, TierMask, TierPolicy, TierSink,
     TieringOptions, World, options,
 };
-use crate::tuning::Shape;
+use crate::budget::Shape;
 use TierPolicy::{Dynamic, Eager, Optimizing};
 use upshift_abi::Profile;
 use upshift_runtime::CounterVisit;

@@ -2,7 +2,7 @@
 
 use super::{
     Arc, CompileErrorKind, CompileMode, Ending, FuncIndex, FuncState, Tier, TierErrorKind,
-    TierMask, TierPolicy, TierSink, TieringOptions, Tuning, World, options,
+    TierMask, TierPolicy, TierSink, TieringOptions, Tuning, World, options, steady,
 };
 use Ending::{Code, Error, Panic};
 use FuncState::{Baseline, Failed, Lazy, Optimized};
@@ -268,7 +268,7 @@ fn failures() {
     let small = TieringOptions {
         tuning: Tuning {
             max_body_bytes: 10,
-            ..Tuning::default()
+            ..steady()
         },
         ..options(Dynamic)
     };
@@ -369,9 +369,12 @@ fn a_full_code_space_refuses_until_a_module_goes() {
 #[test]
 fn time_adds_up_over_flips_and_instances() {
     let tuning = Tuning {
+        budget_percent: 50,
         compile_fixed_us: 100_000,
+        run_ps_per_visit: 0,
+        run_ps_per_byte: 250,
         interrupt_us: 4_000,
-        ..Tuning::default()
+        ..steady()
     };
     let start = || {
         let world = World::new(TieringOptions {

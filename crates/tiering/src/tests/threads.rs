@@ -2,7 +2,7 @@
 
 use super::{
     Arc, Barrier, Ending, FuncIndex, FuncState, TierErrorKind, TierPolicy, TierSink,
-    TieringOptions, World, options, thread,
+    TieringOptions, Tuning, World, options, steady, thread,
 };
 use upshift_abi::CompileErrorKind;
 
@@ -214,4 +214,83 @@ fn storms_end_well() {
             }
         }
     }
+}
+
+/// While more is queued or being compiled than may be spent, nothing else is asked for, however hot it is.
+#[test]
+fn what_is_spent_on_compiling_is_bounded() {
+    let tuning = Tuning {
+        compile_fixed_us: 10_000,
+        compile_burst_us: 5_000,
+        ..steady()
+    };
+    let world = World::new(TieringOptions {
+        tuning,
+        ..options(TierPolicy::Dynamic)
+    });
+    let first = "first:b publish:b install:b";
+    for func in [1, 3] {
+        world.call(func).unwrap();
+    }
+    let (lets_go, started) = world.optimizing.holds(1);
+    world.flip(1, 0);
+    started.recv().unwrap();
+    for _ in 0..5 {
+        world.flip(3, 0);
+    }
+    assert_eq!(world.events(3), first, "10 ms of 5 are being spent");
+    drop(lets_go);
+    world.manager.drain();
+    // It took next to nothing.
+    world.flip(3, 0);
+    world.manager.drain();
+    let up = format!("{first} request:0 start finish publish:o install:o retire:b");
+    assert_eq!(world.events(3), up);
+}
+
+/// A long queue raises the bar for what is not in it.
+#[test]
+fn a_long_queue_raises_the_bar() {
+    let tuning = Tuning {
+        compile_fixed_us: 1_000,
+        queue_percent: 100,
+        ..steady()
+    };
+    let world = World::new(TieringOptions {
+        tuning,
+        ..options(TierPolicy::Dynamic)
+    });
+    for func in [1, 3] {
+        world.call(func).unwrap();
+    }
+    let (lets_go, started) = world.optimizing.holds(1);
+    world.flip(1, 0);
+    started.recv().unwrap();
+    world.flip(3, 0);
+    assert!(!world.events(3).contains("request"), "twice the budget");
+    world.flip(3, 0);
+    assert!(world.events(3).contains("request"));
+    drop(lets_go);
+    world.manager.drain();
+}
+
+/// Without work the threads end, and the compiler's memory goes with them.
+#[test]
+fn an_idle_pool_gives_its_memory_back() {
+    let tuning = Tuning {
+        compile_idle_ms: 0,
+        ..steady()
+    };
+    let world = World::new(TieringOptions {
+        tuning,
+        ..options(TierPolicy::Dynamic)
+    });
+    for func in 1..=3 {
+        world.call(func).unwrap();
+        world.flip(func, 0);
+        world.manager.wait_for_end();
+        assert_eq!(world.state(func), FuncState::Optimized);
+        assert_eq!(world.optimizing.live_workers(), 0, "after function {func}");
+    }
+    assert!(world.optimizing.workers() >= 1);
 }

@@ -73,6 +73,8 @@ fn baseline() -> Vec<i64> {
 fn hurry() -> Tuning {
     Tuning {
         compile_fixed_us: 2,
+        busy_factor: 1,
+        compile_burst_us: u32::MAX,
         compile_ns_per_byte: 0,
         ..Tuning::default()
     }
