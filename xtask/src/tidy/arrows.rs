@@ -72,6 +72,7 @@ const HOMES: [(&str, &[&str]); 9] = [
         "rustix",
         &[
             "upshift-runtime",
+            "upshift-tiering",
             "upshift",
             "upshift-wasi",
             "upshift-cli",

@@ -203,7 +203,8 @@ fn run(schedule: u32) -> bool {
             (1, _) => slot = NEW,
             (2, _) => {
                 // Only who is in wasm is asked.
-                let pass = pass(&[OLD..OLD + 16], usize::from(shared.is_in_wasm()), &pokes);
+                let stores = usize::from(shared.is_in_wasm());
+                let pass = pass(std::slice::from_ref(&(OLD..OLD + 16)), stores, &pokes);
                 pass.hold();
                 if shared.is_in_wasm() {
                     mailbox.ask(context, &pass);

@@ -71,7 +71,7 @@ fn every_way_back_answers() {
         let poke = Arc::new(move || {
             poked.fetch_add(1, SeqCst);
         });
-        let pass = Pass::of_ranges(Box::new([code..code + 64]), 1, poke);
+        let pass = Pass::of_ranges(std::iter::once(code..code + 64).collect(), 1, poke);
         let shared = Arc::clone(&store.shared);
         shared.mailbox().ask(shared.context(), &pass);
         let compiled = sink.first_compiles.load(SeqCst);
