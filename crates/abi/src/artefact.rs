@@ -69,6 +69,9 @@ pub struct CompiledFunc {
     pub stack_maps: Vec<StackMap>,
     /// Bytes of the frame below the saved rbp.
     pub frame_bytes: u32,
+    /// Calls whose callee's body is part of the code, in the order in which they were translated: a caller comes before
+    /// what was inlined into it. Sites name them by [`InlineFrame`].
+    pub inlined: Vec<InlinedCall>,
 }
 
 /// A 32-bit pc-relative field: `target + addend - (address of the field)` is written to it.
@@ -94,6 +97,34 @@ pub enum RelocTarget {
     Code(FuncIndex),
 }
 
+/// Which body an instruction came from: 0 is the function's own, k + 1 that of call k in [`CompiledFunc::inlined`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct InlineFrame(pub u32);
+
+impl InlineFrame {
+    /// The function itself.
+    pub const FUNC: Self = Self(0);
+
+    /// Index of the inlined call; none for the function itself.
+    #[must_use]
+    pub fn call(self) -> Option<usize> {
+        self.0
+            .checked_sub(1)
+            .and_then(|at| usize::try_from(at).ok())
+    }
+}
+
+/// A call that was replaced by the callee's body. A backtrace shows it as if it were a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCall {
+    /// The callee.
+    pub func: FuncIndex,
+    /// Whose body the call operator is in: an earlier one.
+    pub caller: InlineFrame,
+    /// Offset of the call operator in the module, in bytes.
+    pub wasm_offset: u32,
+}
+
 /// An instruction that may trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TrapSite {
@@ -101,6 +132,8 @@ pub struct TrapSite {
     pub offset: u32,
     /// Offset of the operator in the module, in bytes.
     pub wasm_offset: u32,
+    /// Whose body the operator is in.
+    pub frame: InlineFrame,
     /// Why it traps.
     pub code: TrapCode,
 }
@@ -112,6 +145,8 @@ pub struct CallSite {
     pub return_offset: u32,
     /// Offset of the operator in the module, in bytes.
     pub wasm_offset: u32,
+    /// Whose body the operator is in.
+    pub frame: InlineFrame,
 }
 
 /// References that live in the frame while a call runs.

@@ -16,7 +16,8 @@ mod profile;
 mod trap;
 
 pub use artefact::{
-    CallSite, CodeKind, CompiledFunc, Reloc, RelocTarget, SiteIndex, StackMap, Tier, TrapSite,
+    CallSite, CodeKind, CompiledFunc, InlineFrame, InlinedCall, Reloc, RelocTarget, SiteIndex,
+    StackMap, Tier, TrapSite,
 };
 pub use callconv::{ArgLoc, CpuFeatures, ResultLoc, SignatureLayout};
 pub use compiler::{
@@ -29,5 +30,5 @@ pub use layout::{
 };
 pub use libcall::{Libcall, LibcallSignature, LibcallType};
 pub use osr::{LoopState, OSR_CELL_BYTES, OSR_CELLS_MAX, OsrPlace, OsrSaved};
-pub use profile::Profile;
+pub use profile::{InlineLimits, Profile};
 pub use trap::TrapCode;

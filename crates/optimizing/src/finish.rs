@@ -1,12 +1,13 @@
 //! Cranelift's result as the artefact that both tiers share.
 
+use crate::translate::Places;
 use crate::{names, traps};
 use cranelift_codegen::binemit::Reloc as RelocKind;
 use cranelift_codegen::ir::{ExternalName, Function, SourceLoc};
 use cranelift_codegen::{CompiledCode, FinalizedMachReloc, FinalizedRelocTarget, MachSrcLoc};
 use upshift_abi::{
-    CallSite, CodeKind, CompileError, CompileErrorKind, CompiledFunc, Reloc, RelocTarget, StackMap,
-    Tier, TrapSite,
+    CallSite, CodeKind, CompileError, CompileErrorKind, CompiledFunc, InlineFrame, Reloc,
+    RelocTarget, StackMap, Tier, TrapSite,
 };
 use upshift_module::ValidatedFunc;
 
@@ -18,7 +19,7 @@ const TRAP_BYTES: u32 = 2;
 /// Turns compiled code into a [`CompiledFunc`]. `clif` holds the names that relocations refer to.
 pub(crate) fn finish(
     (func, kind): (ValidatedFunc<'_>, CodeKind),
-    clif: &Function,
+    (clif, bodies): (&Function, &Places),
     code: &CompiledCode,
 ) -> Result<CompiledFunc, CompileError> {
     let buffer = &code.buffer;
@@ -26,7 +27,7 @@ pub(crate) fn finish(
         .frame_layout()
         .ok_or_else(|| internal("code without a frame layout"))?
         .frame_to_fp_offset;
-    let mut places = Places::new(func, buffer.get_srclocs_sorted());
+    let mut origins = Origins::new((func, bodies), buffer.get_srclocs_sorted());
 
     let mut relocs = Vec::with_capacity(buffer.relocs().len());
     for reloc in buffer.relocs() {
@@ -34,20 +35,26 @@ pub(crate) fn finish(
     }
     let mut trap_sites = Vec::with_capacity(buffer.traps().len());
     for trap in buffer.traps() {
+        let (frame, wasm_offset) = origins.at(trap.offset);
         trap_sites.push(TrapSite {
             offset: trap.offset,
-            wasm_offset: places.at(trap.offset),
+            wasm_offset,
+            frame,
             code: traps::from_clif(trap.code).ok_or_else(|| internal("unknown trap code"))?,
         });
     }
     trap_sites.sort_unstable_by_key(|site| site.offset);
-    places.rewind();
+    origins.rewind();
     // A call's location is that of its last byte, not of what follows it.
     let mut calls: Vec<CallSite> = buffer
         .call_sites()
-        .map(|site| CallSite {
-            return_offset: site.ret_addr,
-            wasm_offset: places.at(site.ret_addr - 1),
+        .map(|site| {
+            let (frame, wasm_offset) = origins.at(site.ret_addr - 1);
+            CallSite {
+                return_offset: site.ret_addr,
+                wasm_offset,
+                frame,
+            }
         })
         .collect();
     calls.sort_unstable_by_key(|site| site.return_offset);
@@ -64,6 +71,7 @@ pub(crate) fn finish(
         calls,
         stack_maps: stack_maps(code),
         frame_bytes,
+        inlined: bodies.calls().to_vec(),
     })
 }
 
@@ -112,17 +120,22 @@ fn stack_maps(code: &CompiledCode) -> Vec<StackMap> {
 }
 
 /// Walks the source locations along ascending code offsets.
-struct Places<'a> {
+struct Origins<'a> {
     all: &'a [MachSrcLoc<cranelift_codegen::Final>],
     rest: &'a [MachSrcLoc<cranelift_codegen::Final>],
+    bodies: &'a Places,
     body_offset: u32,
 }
 
-impl<'a> Places<'a> {
-    fn new(func: ValidatedFunc<'_>, places: &'a [MachSrcLoc<cranelift_codegen::Final>]) -> Self {
+impl<'a> Origins<'a> {
+    fn new(
+        (func, bodies): (ValidatedFunc<'_>, &'a Places),
+        places: &'a [MachSrcLoc<cranelift_codegen::Final>],
+    ) -> Self {
         Self {
             all: places,
             rest: places,
+            bodies,
             body_offset: func.body_offset(),
         }
     }
@@ -131,8 +144,8 @@ impl<'a> Places<'a> {
         self.rest = self.all;
     }
 
-    /// Offset in the module of what the code at `offset` came from; the body's start for the prologue.
-    fn at(&mut self, offset: u32) -> u32 {
+    /// What the code at `offset` came from: a body, and an offset in the module; the function's start for the prologue.
+    fn at(&mut self, offset: u32) -> (InlineFrame, u32) {
         if self.rest.first().is_some_and(|place| place.start > offset) {
             self.rewind();
         }
@@ -143,9 +156,9 @@ impl<'a> Places<'a> {
         }
         match self.rest.first() {
             Some(place) if place.start <= offset && place.loc != SourceLoc::default() => {
-                place.loc.bits()
+                self.bodies.find(place.loc)
             }
-            _ => self.body_offset,
+            _ => (InlineFrame::FUNC, self.body_offset),
         }
     }
 }

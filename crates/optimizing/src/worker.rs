@@ -119,8 +119,23 @@ impl Worker {
 }
 
 impl Worker {
-    /// Compiles a body as called, or as entered at a loop.
+    /// Compiles a body as called, or as entered at a loop. What is too large with others inlined into it is compiled by itself.
     fn make(
+        &mut self,
+        body: (ValidatedFunc<'_>, Option<&LoopState>),
+        env: &CompileEnv<'_>,
+    ) -> Result<CompiledFunc, CompileError> {
+        let made = self.make_once(body, env);
+        match &made {
+            Err(error) if error.kind() == CompileErrorKind::Limit && env.profile.is_some() => {
+                let profile = None;
+                self.make_once(body, &CompileEnv { profile, ..*env })
+            }
+            Ok(_) | Err(_) => made,
+        }
+    }
+
+    fn make_once(
         &mut self,
         (func, entry): (ValidatedFunc<'_>, Option<&LoopState>),
         env: &CompileEnv<'_>,
@@ -131,7 +146,8 @@ impl Worker {
                 .map_err(|error| codegen_error(func, &error))?;
             let code = generate(func, &mut memory.context, &**isa)?;
             let kind = entry.map_or(CodeKind::Entry, |state| CodeKind::Osr(state.site));
-            finish::finish((func, kind), &memory.context.func, &code)
+            let clif = (&memory.context.func, &memory.scratch.places);
+            finish::finish((func, kind), clif, &code)
         })
     }
 }

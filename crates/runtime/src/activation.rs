@@ -5,7 +5,7 @@
 //! nobody promises. It runs in the signal handler too, so it neither locks nor allocates, and it trusts no
 //! frame pointer that does not lie above the last one and within the activation (rule WALK).
 
-use crate::pc_map::{CodeLocation, lookup_pc, lookup_return_pc};
+use crate::pc_map::{self, CodeLocation};
 use std::sync::atomic::Ordering::Relaxed;
 use upshift_abi::{Activation, StoreContext};
 
@@ -24,17 +24,20 @@ pub struct FramePc {
 }
 
 impl FramePc {
-    /// A pc in a frame that is still there.
-    pub(crate) fn new(pc: usize, is_return: bool) -> Self {
-        let location = if is_return {
-            lookup_return_pc(pc)
-        } else {
-            lookup_pc(pc)
+    /// Appends what a pc in a frame that is still there stands for, innermost first: an inlined function is a frame of its
+    /// own, with the same pc. Never more than [`FRAMES_MAX`] together.
+    pub(crate) fn append(frames: &mut Vec<Self>, pc: usize, is_return: bool) {
+        let mut add = |location| {
+            if frames.len() < FRAMES_MAX {
+                frames.push(Self {
+                    pc,
+                    is_return,
+                    location,
+                });
+            }
         };
-        Self {
-            pc,
-            is_return,
-            location,
+        if !pc_map::bodies(pc, is_return, &mut |location| add(Some(location))) {
+            add(None);
         }
     }
 
@@ -55,7 +58,7 @@ impl FramePc {
 pub unsafe fn capture_frames(store: &StoreContext) -> Vec<FramePc> {
     let mut frames = Vec::new();
     let mut emit = |pc| {
-        frames.push(FramePc::new(pc, true));
+        FramePc::append(&mut frames, pc, true);
         frames.len() < FRAMES_MAX
     };
     // SAFETY: rule WALK: passed on.

@@ -198,10 +198,10 @@ pub fn clear_interrupt(store: &StoreContext) {
 impl TrapRecord {
     /// From the handler's record: the pc that faulted, and the return addresses.
     pub(crate) fn new(code: TrapCode, pcs: impl Iterator<Item = usize>) -> Self {
-        let frames = pcs.take(FRAMES_MAX).enumerate();
-        Self {
-            code,
-            frames: frames.map(|(i, pc)| FramePc::new(pc, i != 0)).collect(),
+        let mut frames = Vec::new();
+        for (i, pc) in pcs.take(FRAMES_MAX).enumerate() {
+            FramePc::append(&mut frames, pc, i != 0);
         }
+        Self { code, frames }
     }
 }

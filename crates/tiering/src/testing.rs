@@ -178,5 +178,6 @@ pub(crate) fn code(func: FuncIndex, tier: Tier, bytes: usize) -> CompiledFunc {
         calls: Vec::new(),
         stack_maps: Vec::new(),
         frame_bytes: 0,
+        inlined: Vec::new(),
     }
 }

@@ -209,6 +209,7 @@ impl<'a> Lower<'a> {
             calls: parts.calls,
             stack_maps: std::mem::take(&mut self.stack_maps),
             frame_bytes: frame,
+            inlined: Vec::new(),
         })
     }
 

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::{InstBuilder as _, StackSlotData, StackSlotKind, Valu
 use smallvec::SmallVec;
 use std::mem::offset_of;
 use upshift_abi::layout::TABLE_ENTRY_BYTES;
-use upshift_abi::{FuncImport, Libcall, ResultLoc, TableEntry};
+use upshift_abi::{CompileError, FuncImport, Libcall, ResultLoc, TableEntry};
 use upshift_module::ops::CallOp;
 use upshift_module::{FuncIndex, TableIndex, TypeIndex};
 
@@ -28,11 +28,18 @@ enum Callee {
 
 impl Translator<'_, '_> {
     /// A call operator.
-    pub(super) fn call(&mut self, op: CallOp) {
+    pub(super) fn call(&mut self, op: CallOp) -> Result<(), CompileError> {
         match op {
-            CallOp::Call(func) => self.call_direct(func),
-            CallOp::CallIndirect { ty, table } => self.call_indirect(ty, table),
+            CallOp::Call(func) => match self.inlinee(func) {
+                Some(callee) => return self.inline(callee),
+                None => self.call_direct(func),
+            },
+            CallOp::CallIndirect { ty, table } => match self.indirect_inlinee(ty) {
+                Some(callee) => return self.call_guarded((ty, table), callee),
+                None => self.call_through_table(ty, table),
+            },
         }
+        Ok(())
     }
 
     fn call_direct(&mut self, func: FuncIndex) {
@@ -52,7 +59,7 @@ impl Translator<'_, '_> {
 
     /// The common path costs a comparison of the index and one of the type id; everything else (out of bounds, null, not
     /// filled yet, another type) goes to one helper, which traps or returns the entry.
-    fn call_indirect(&mut self, ty: TypeIndex, table: TableIndex) {
+    pub(super) fn call_through_table(&mut self, ty: TypeIndex, table: TableIndex) {
         let index = self.pop();
         let entry = self.checked_entry(ty, table, index);
         let flags = self.trusted(Region::Elements);

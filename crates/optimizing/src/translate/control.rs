@@ -15,8 +15,8 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use upshift_abi::{ResultLoc, StoreContext, TrapCode, VmContext};
-use upshift_module::ValType;
 use upshift_module::ops::{BlockType, BrTable, ControlOp};
+use upshift_module::{TypeIndex, ValType};
 
 /// An open block.
 pub(super) struct Frame {
@@ -32,6 +32,8 @@ pub(super) struct Frame {
 pub(super) enum FrameKind {
     /// The body: leaving it is a return.
     Function,
+    /// An inlined body: leaving it leads behind the call.
+    Inlined,
     /// `block`, or the second arm of an `if`.
     Block,
     /// `loop`
@@ -49,6 +51,16 @@ impl Frame {
             kind: FrameKind::Function,
             ty: BlockType::Empty,
             height: 0,
+            exit: None,
+        }
+    }
+
+    /// A body in place of a call of a function of this type.
+    pub(super) fn inlined(ty: TypeIndex, height: usize) -> Self {
+        Self {
+            kind: FrameKind::Inlined,
+            ty: BlockType::Func(ty),
+            height,
             exit: None,
         }
     }
@@ -120,10 +132,7 @@ impl<'a> Translator<'a, '_> {
             }
             ControlOp::BrIf(depth) => self.branch_if(*depth),
             ControlOp::BrTable(table) => self.branch_table(table),
-            ControlOp::Return => {
-                self.emit_return();
-                self.reachable = false;
-            }
+            ControlOp::Return => self.leave_body(),
         }
     }
 
@@ -149,6 +158,7 @@ impl<'a> Translator<'a, '_> {
         let exit = match kind {
             FrameKind::Loop { .. } => None,
             FrameKind::Function
+            | FrameKind::Inlined
             | FrameKind::Block
             | FrameKind::If { .. }
             | FrameKind::EnteredIf => self.nest.shared(self.offset),
@@ -227,7 +237,10 @@ impl<'a> Translator<'a, '_> {
                 self.scratch.stack.truncate(height);
                 self.reachable = false;
             }
-            FrameKind::Function | FrameKind::Block | FrameKind::Loop { .. } => {
+            FrameKind::Function
+            | FrameKind::Inlined
+            | FrameKind::Block
+            | FrameKind::Loop { .. } => {
                 unreachable!("validation has matched else with if")
             }
         }
@@ -256,7 +269,7 @@ impl<'a> Translator<'a, '_> {
                     self.reachable = false;
                 }
             }
-            FrameKind::Block | FrameKind::EnteredIf => self.close(height),
+            FrameKind::Inlined | FrameKind::Block | FrameKind::EnteredIf => self.close(height),
             FrameKind::Loop { header } => {
                 self.builder.seal_block(header);
                 self.open_loops -= 1;
@@ -347,7 +360,11 @@ impl<'a> Translator<'a, '_> {
 
     /// Target of a branch and how many operands it takes.
     fn target(&mut self, depth: u32) -> (Block, usize) {
-        let at = self.scratch.frames.len() - 1 - depth as usize;
+        self.target_at(self.scratch.frames.len() - 1 - depth as usize)
+    }
+
+    /// As [`Self::target`], by the index of the block.
+    fn target_at(&mut self, at: usize) -> (Block, usize) {
         let types = self.label_types(at);
         let frame = &self.scratch.frames[at];
         let target = match (frame.kind, frame.exit) {
@@ -355,6 +372,7 @@ impl<'a> Translator<'a, '_> {
             (_, Some(exit)) => exit,
             (
                 FrameKind::Function
+                | FrameKind::Inlined
                 | FrameKind::Block
                 | FrameKind::If { .. }
                 | FrameKind::EnteredIf,
@@ -373,7 +391,7 @@ impl<'a> Translator<'a, '_> {
         match frame.kind {
             FrameKind::Function => Types::Many(self.func.ty().results()),
             FrameKind::Loop { .. } => self.params(frame.ty),
-            FrameKind::Block | FrameKind::If { .. } | FrameKind::EnteredIf => {
+            FrameKind::Inlined | FrameKind::Block | FrameKind::If { .. } | FrameKind::EnteredIf => {
                 self.results(frame.ty)
             }
         }
@@ -422,7 +440,24 @@ impl<'a> Translator<'a, '_> {
         operands.iter().map(|&value| value.into()).collect()
     }
 
-    /// Returns the top operands.
+    /// Leaves the body with the top operands.
+    fn leave_body(&mut self) {
+        match self.scratch.frames[self.root].kind {
+            FrameKind::Inlined => {
+                let (end, arity) = self.target_at(self.root);
+                let results = self.top(arity);
+                self.builder.ins().jump(end, &results);
+            }
+            FrameKind::Function
+            | FrameKind::Block
+            | FrameKind::Loop { .. }
+            | FrameKind::If { .. }
+            | FrameKind::EnteredIf => self.emit_return(),
+        }
+        self.reachable = false;
+    }
+
+    /// Returns the top operands from the function.
     fn emit_return(&mut self) {
         let ty = self.func.env().funcs[self.func.index().0 as usize];
         let layout = &self.env.signatures[ty.0 as usize];

@@ -13,6 +13,7 @@ mod control;
 mod convert;
 mod float;
 mod heap;
+mod inline;
 mod int;
 mod memory;
 mod osr;
@@ -30,6 +31,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+pub(crate) use inline::Places;
 pub(crate) use state::Scratch;
 use state::Translator;
 use std::mem::offset_of;
@@ -104,7 +106,7 @@ fn set_stack_limit(clif: &mut Function) {
 }
 
 impl Translator<'_, '_> {
-    /// Declares all locals, so that a local's index is its variable's. Parameters hold the arguments, the others zero or null.
+    /// Declares all locals of the function. Parameters hold the arguments, the others zero or null.
     fn declare_locals(&mut self, params: &[Value]) {
         let types = self.func.ty().params().iter().copied();
         for (ty, &value) in types.zip(params) {
@@ -112,12 +114,14 @@ impl Translator<'_, '_> {
                 self.builder.declare_value_needs_stack_map(value);
             }
             let variable = self.declare_local(ty);
+            self.scratch.locals.push(variable);
             self.builder.def_var(variable, value);
         }
         for (count, ty) in self.func.locals() {
             let zero = self.zero(ty);
             for _ in 0..count {
                 let variable = self.declare_local(ty);
+                self.scratch.locals.push(variable);
                 self.builder.def_var(variable, zero);
             }
         }
@@ -149,7 +153,7 @@ impl Translator<'_, '_> {
     fn op(&mut self, op: &Op<'_>) -> Result<(), CompileError> {
         match op {
             Op::Control(op) => self.control(op),
-            Op::Call(op) => self.call(*op),
+            Op::Call(op) => return self.call(*op),
             Op::Parametric(op) => self.parametric(*op),
             Op::Variable(op) => self.variable(*op),
             Op::Const(op) => self.constant(*op),

@@ -37,7 +37,7 @@ use cranelift_codegen::ir::{Block, InstBuilder as _, SourceLoc, Value};
 use cranelift_frontend::Variable;
 use std::collections::{HashMap, HashSet};
 use upshift_abi::{CompileError, CompileErrorKind, LoopState, OSR_CELL_BYTES, SiteIndex, TrapCode};
-use upshift_module::ops::{BlockType, ControlOp};
+use upshift_module::ops::{BlockType, CallOp, ControlOp};
 use upshift_module::{Op, ValType};
 
 /// Most definitions of operands as variables: each block around the loop defines those below it.
@@ -134,17 +134,22 @@ impl<'a> Translator<'a, '_> {
         self.ops(end, u32::MAX)
     }
 
-    /// Translates the operators from an offset up to another one.
+    /// Translates the operators of the present body from an offset up to another one.
     pub(super) fn ops(&mut self, from: u32, to: u32) -> Result<(), CompileError> {
+        let mut indirect_calls = 0;
         for (offset, op) in self.func.ops() {
             if offset >= to {
                 break;
+            }
+            if let Op::Call(CallOp::CallIndirect { .. }) = op {
+                self.indirect_calls = indirect_calls;
+                indirect_calls += 1;
             }
             if offset < from {
                 continue;
             }
             self.offset = offset;
-            let place = SourceLoc::new(self.func.body_offset() + offset);
+            let place = SourceLoc::new(self.body.base + offset);
             self.builder.set_srcloc(place);
             if self.reachable || matches!(op, Op::Control(_)) {
                 self.op(&op)?;
@@ -209,6 +214,7 @@ impl<'a> Translator<'a, '_> {
             for _ in 0..count {
                 let value = self.read_cell(ty, buffer, &mut cell);
                 let variable = self.declare_local(ty);
+                self.scratch.locals.push(variable);
                 self.builder.def_var(variable, value);
             }
         }

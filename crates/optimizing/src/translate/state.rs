@@ -1,6 +1,7 @@
 //! What the translation of one function keeps: operand stack, symbols, access to the instance.
 
 use super::control::Frame;
+use super::inline::{Body, Budget, CLASSES, IdleLocals, Places};
 use super::osr::Nest;
 use super::region::{Region, field};
 use crate::names;
@@ -9,15 +10,15 @@ use cranelift_codegen::ir::{
     ExtFuncData, ExternalName, FuncRef, InstBuilder as _, MemFlagsData, SigRef, StackSlot, Type,
     UserExternalName, Value, types,
 };
-use cranelift_frontend::FunctionBuilder;
+use cranelift_frontend::{FunctionBuilder, Variable};
 use std::collections::HashMap;
 use upshift_abi::layout::Place;
-use upshift_abi::{CompileEnv, CompileError, CompileErrorKind, Libcall};
+use upshift_abi::{CompileEnv, CompileError, CompileErrorKind, InlineLimits, Libcall};
 use upshift_module::{FuncIndex, TypeIndex, ValType, ValidatedFunc};
 
 /// Values of a function, and operands of its branches and calls. SSA form of a hostile body can be quadratic in it: parameters for
 /// thousands of locals at each of thousands of joins. Cranelift itself ends at 2^21 virtual registers.
-const SIZE_MAX: usize = 4 << 20;
+pub(super) const SIZE_MAX: usize = 4 << 20;
 /// Basic blocks of a function. Millions of empty ones take Cranelift minutes: a body of nothing but `if end` has more than that.
 const BLOCKS_MAX: usize = 1 << 19;
 /// Loops in loops. Cranelift's dominator trees take time in the square of it: 10 ms here, 3 s at 32,000.
@@ -32,6 +33,12 @@ pub(crate) struct Scratch {
     pub(super) frames: Vec<Frame>,
     /// Parameters of the enclosing `if`s, for their second arms.
     pub(super) if_params: Vec<Value>,
+    /// Locals of the open bodies, the function's own first.
+    pub(super) locals: Vec<Variable>,
+    /// Variables of bodies that are done with.
+    pub(super) idle_locals: IdleLocals,
+    /// What was inlined.
+    pub(crate) places: Places,
     signatures: HashMap<TypeIndex, SigRef>,
     funcs: HashMap<FuncIndex, FuncRef>,
     libcalls: HashMap<Libcall, FuncRef>,
@@ -43,6 +50,9 @@ impl Scratch {
         self.stack.clear();
         self.frames.clear();
         self.if_params.clear();
+        self.locals.clear();
+        self.idle_locals = <[Vec<Variable>; CLASSES]>::default();
+        self.places.reset();
         self.signatures.clear();
         self.funcs.clear();
         self.libcalls.clear();
@@ -52,7 +62,6 @@ impl Scratch {
 /// The translation of one function.
 pub(super) struct Translator<'a, 'f> {
     // Inputs.
-    pub(super) func: ValidatedFunc<'a>,
     pub(super) env: &'a CompileEnv<'a>,
     /// The function that this code will be the last code of: none if it enters a loop.
     pub(super) own: Option<FuncIndex>,
@@ -60,8 +69,25 @@ pub(super) struct Translator<'a, 'f> {
     pub(super) vmctx: Value,
     /// Where results beyond the registers go, if there are any.
     pub(super) result_pointer: Option<Value>,
+
+    // The body that is being translated: the function's own, or an inlined one (inline/mod.rs).
+    pub(super) func: ValidatedFunc<'a>,
+    /// How its operators name it.
+    pub(super) body: Body,
+    /// Offset of the operator that is being translated, from the start of the body.
+    pub(super) offset: u32,
+    /// How many `call_indirect` come before the last one, in the order of the body.
+    pub(super) indirect_calls: u32,
+    /// Index of its frame.
+    pub(super) root: usize,
+    /// Index of its first local.
+    pub(super) first_local: usize,
     /// Where memory 0 begins, if it cannot move.
     pub(super) memory0_base: Option<Value>,
+    /// If the function is entered at a loop: what its parts share.
+    pub(super) nest: Nest,
+    /// The functions whose bodies are around this one, outermost first.
+    pub(super) open_bodies: Vec<FuncIndex>,
 
     // Working state.
     pub(super) builder: FunctionBuilder<'f>,
@@ -76,10 +102,8 @@ pub(super) struct Translator<'a, 'f> {
     pub(super) open_loops: u32,
     /// Loops translated so far that test for interrupts.
     pub(super) loops: i32,
-    /// Offset of the operator that is being translated, from the start of the body.
-    pub(super) offset: u32,
-    /// If the function is entered at a loop: what its parts share.
-    pub(super) nest: Nest,
+    /// What may still be inlined.
+    pub(super) budget: Budget,
     /// Where callees put results beyond the registers; one area for all calls, as large as the largest.
     pub(super) result_area: Option<StackSlot>,
 }
@@ -92,13 +116,21 @@ impl<'a, 'f> Translator<'a, 'f> {
         builder: FunctionBuilder<'f>,
         scratch: &'f mut Scratch,
     ) -> Self {
+        let limits = env.profile.map_or(InlineLimits::OFF, |it| it.inlining());
         Self {
-            func,
             env,
             own: None,
             vmctx: Value::from_u32(0),
             result_pointer: None,
+            func,
+            body: Body::of_func(func),
+            offset: 0,
+            indirect_calls: 0,
+            root: 0,
+            first_local: 0,
             memory0_base: None,
+            nest: Nest::default(),
+            open_bodies: Vec::new(),
             builder,
             scratch,
             reachable: true,
@@ -106,8 +138,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             operands: 0,
             open_loops: 0,
             loops: 0,
-            offset: 0,
-            nest: Nest::default(),
+            budget: Budget::new(limits, func.body_bytes()),
             result_area: None,
         }
     }

@@ -14,16 +14,16 @@ impl Translator<'_, '_> {
     pub(super) fn variable(&mut self, op: VariableOp) {
         match op {
             VariableOp::LocalGet(local) => {
-                let value = self.builder.use_var(variable(local));
+                let value = self.builder.use_var(self.local(local));
                 self.push(value);
             }
             VariableOp::LocalSet(local) => {
                 let value = self.pop();
-                self.builder.def_var(variable(local), value);
+                self.builder.def_var(self.local(local), value);
             }
             VariableOp::LocalTee(local) => {
                 let value = self.pop();
-                self.builder.def_var(variable(local), value);
+                self.builder.def_var(self.local(local), value);
                 self.push(value);
             }
             VariableOp::GlobalGet(global) => self.global_get(global),
@@ -81,9 +81,9 @@ impl Translator<'_, '_> {
             | ConstInst::I64Mul => None,
         }
     }
-}
 
-/// A local's variable: they are declared in order.
-fn variable(local: LocalIndex) -> Variable {
-    Variable::from_u32(local.0)
+    /// The variable of a local of the present body.
+    fn local(&self, local: LocalIndex) -> Variable {
+        self.scratch.locals[self.first_local + local.0 as usize]
+    }
 }

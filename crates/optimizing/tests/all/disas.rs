@@ -2,11 +2,25 @@
 //!
 //! `tests/disas/NAME.wat` is compiled function by function and compared with `NAME.disas`;
 //! `UPSHIFT_BLESS=1 cargo test -p upshift-optimizing` rewrites the listings. A first line `;;! words` chooses:
-//! `checked` (memory style), `interruption`, `final` (all functions have the code that they keep), `clif` (show CLIF as well).
+//! `checked` (memory style), `interruption`, `final` (all functions have the code that they keep), `inlining` (with
+//! limits), `clif` (show CLIF as well).
 
 use crate::support::{Settings, TestModule};
 use std::fmt::Write as _;
 use std::path::Path;
+use upshift_abi::InlineLimits;
+
+/// Small bodies everywhere, somewhat larger ones in loops; functions from index 4 on are hot.
+const INLINING: InlineLimits = InlineLimits {
+    tiny_bytes: 12,
+    small_bytes: 40,
+    hot_bytes: 100,
+    hot_entries: 400,
+    depth: 3,
+    budget_bytes: 500,
+    growth_percent: 200,
+    growth_bytes_min: 200,
+};
 
 /// Compiles all functions of a file and compares the listing with the blessed one.
 fn check(name: &str) {
@@ -23,6 +37,7 @@ fn check(name: &str) {
         checked: has("checked"),
         interruption: has("interruption"),
         all_final: has("final"),
+        inlining: has("inlining").then_some(INLINING),
     };
     let module = TestModule::new(&source);
     let mut listing = String::new();
@@ -79,6 +94,7 @@ cases!(
     convert,
     direct,
     float,
+    inlining,
     int,
     interruption,
     loops,

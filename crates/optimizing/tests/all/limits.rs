@@ -3,15 +3,38 @@
 
 use crate::support::{Settings, TestModule};
 use std::fmt::Write as _;
-use upshift_abi::CompileErrorKind;
+use upshift_abi::{CompileErrorKind, InlineLimits};
 
-/// Compiles all functions; an error may only be a limit.
+/// Compiles all functions, by themselves and with whatever can be inlined; an error may only be a limit.
 fn check(name: &str, source: &str) {
     let module = TestModule::new(source);
+    let inlining = InlineLimits {
+        tiny_bytes: 1_000,
+        small_bytes: 100_000,
+        hot_bytes: 100_000,
+        hot_entries: 0,
+        depth: 10,
+        budget_bytes: 20_000,
+        growth_percent: 1_000,
+        growth_bytes_min: 10_000,
+    };
     for func in module.funcs() {
-        match module.compile(func, Settings::default()) {
-            Ok(code) => crate::support::check_artefact(&code),
-            Err(error) => assert_eq!(error.kind(), CompileErrorKind::Limit, "{name}: {error}"),
+        let mut compiled = false;
+        for inlining in [Some(inlining), None] {
+            let settings = Settings {
+                inlining,
+                ..Settings::default()
+            };
+            match module.compile(func, settings) {
+                Ok(code) => {
+                    crate::support::check_artefact(&code);
+                    compiled = true;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), CompileErrorKind::Limit, "{name}: {error}");
+                    assert!(!compiled, "{name}: only without inlining: {error}");
+                }
+            }
         }
     }
 }
@@ -29,7 +52,7 @@ type Case = (&'static str, String);
 
 #[test]
 fn bodies_at_the_limits() {
-    for (name, source) in nests().iter().chain(&lists()) {
+    for (name, source) in nests().iter().chain(&lists()).chain(&inlined()) {
         check(name, source);
     }
 }
@@ -123,6 +146,74 @@ fn lists() -> Vec<Case> {
                 "(module {} (func {}))",
                 "(global (mut i32) (i32.const 0))".repeat(1_000),
                 repeat(1_000, |at| format!("i32.const {at} global.set {at}\n"))
+            ),
+        ),
+    ]
+}
+
+/// Bodies that want to be inlined.
+fn inlined() -> Vec<Case> {
+    vec![
+        (
+            "calls of a tiny function",
+            format!(
+                "(module (func $f (result i32) i32.const 1) (func {}))",
+                "call $f drop ".repeat(10_000)
+            ),
+        ),
+        (
+            "a tiny body with many locals",
+            format!(
+                "(module (func $f (local {})) (func {}))",
+                "i64 ".repeat(49_000),
+                "call $f ".repeat(1_000)
+            ),
+        ),
+        (
+            "a tiny body with many parameters",
+            format!(
+                "(module (type $t (func (param {0}) (result {0}))) (func $f (type $t) unreachable) (func {1} {2} {3}))",
+                "i32 ".repeat(900),
+                "i32.const 1 ".repeat(900),
+                "call $f ".repeat(10),
+                "drop ".repeat(900)
+            ),
+        ),
+        (
+            "functions that call two of the next",
+            format!(
+                "(module {} (func $f30))",
+                repeat(30, |at| format!(
+                    "(func $f{at} loop call $f{0} call $f{0} end)",
+                    at + 1
+                ))
+            ),
+        ),
+        (
+            "functions that call each other",
+            format!(
+                "(module {})",
+                repeat(12, |at| format!(
+                    "(func $f{at} (param i32) loop {} local.get 0 br_if 0 end)",
+                    repeat(12, |to| format!("local.get 0 call $f{to} "))
+                ))
+            ),
+        ),
+        (
+            "tiny bodies of nested loops, in nested loops",
+            format!(
+                "(module (func $f (param i32) {0} nop {1}) (func (param i32) {2} local.get 0 call $f {3}))",
+                "loop ".repeat(200),
+                "end ".repeat(200),
+                "loop ".repeat(900),
+                "end ".repeat(900)
+            ),
+        ),
+        (
+            "calls through a table",
+            format!(
+                "(module (table 1 funcref) (func $f) (elem (i32.const 0) $f) (func {}))",
+                "i32.const 0 call_indirect ".repeat(3_000)
             ),
         ),
     ]

@@ -3,9 +3,11 @@
 use iced_x86::{Decoder, DecoderOptions, Formatter as _, NasmFormatter};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use upshift_abi::{
     CompileEnv, CompileError, CompileOptions, CompiledFunc, Compiler as _, CompilerWorker,
-    CpuFeatures, MemoryStyle, Profile, RelocTarget, SignatureLayout, TypeId, VmLayout,
+    CpuFeatures, InlineFrame, InlineLimits, MemoryStyle, Profile, RelocTarget, SignatureLayout,
+    TypeId, VmLayout,
 };
 use upshift_module::{DecodeOptions, FuncIndex, FuncType, Module, ValidatedFunc};
 use upshift_optimizing::OptimizingCompiler;
@@ -22,33 +24,43 @@ pub(crate) struct Settings {
     pub(crate) interruption: bool,
     /// Every function has the code that it keeps.
     pub(crate) all_final: bool,
+    /// What may be inlined.
+    pub(crate) inlining: Option<InlineLimits>,
 }
 
-/// The profile of a module whose functions have the code that they keep; nothing else is known.
+/// A profile in which function i has been entered 100 * i times, and every `call_indirect` reaches function 0.
 #[derive(Debug)]
-struct AllFinal;
+struct TestProfile {
+    module: Arc<Module>,
+    all_final: bool,
+    limits: InlineLimits,
+}
 
-impl Profile for AllFinal {
-    fn inlinee(&self, _: FuncIndex) -> Option<ValidatedFunc<'_>> {
-        None
+impl Profile for TestProfile {
+    fn inlinee(&self, func: FuncIndex) -> Option<ValidatedFunc<'_>> {
+        self.module.func(func)
     }
 
-    fn entries(&self, _: FuncIndex) -> u64 {
-        1
+    fn entries(&self, func: FuncIndex) -> u64 {
+        u64::from(func.0) * 100
     }
 
     fn is_final(&self, _: FuncIndex) -> bool {
-        true
+        self.all_final
     }
 
     fn indirect_target(&self, _: FuncIndex, _: u32) -> Option<FuncIndex> {
-        None
+        Some(FuncIndex(0))
+    }
+
+    fn inlining(&self) -> InlineLimits {
+        self.limits
     }
 }
 
 /// A module with the layouts that the runtime would give it.
 pub(crate) struct TestModule {
-    module: Module,
+    module: Arc<Module>,
     layout: VmLayout,
     signatures: Vec<SignatureLayout>,
     type_ids: Vec<TypeId>,
@@ -73,7 +85,7 @@ impl TestModule {
             layout: VmLayout::new(module.env()),
             signatures: types.iter().map(SignatureLayout::new).collect(),
             type_ids,
-            module,
+            module: Arc::new(module),
             compiler: OptimizingCompiler::new(),
         }
     }
@@ -90,14 +102,26 @@ impl TestModule {
         settings: Settings,
     ) -> Result<CompiledFunc, CompileError> {
         let options = CompileOptions::default();
-        self.worker().compile(func, &self.env(settings), &options)
+        self.with_env(settings, |env| self.worker().compile(func, env, &options))
     }
 
     /// The CLIF of a function.
     pub(crate) fn clif(&self, func: ValidatedFunc<'_>, settings: Settings) -> String {
-        self.compiler
-            .clif(func, &self.env(settings))
+        self.with_env(settings, |env| self.compiler.clif(func, env))
             .expect("validated code translates")
+    }
+
+    fn with_env<R>(&self, settings: Settings, then: impl FnOnce(&CompileEnv<'_>) -> R) -> R {
+        let profile = TestProfile {
+            module: Arc::clone(&self.module),
+            all_final: settings.all_final,
+            limits: settings.inlining.unwrap_or(InlineLimits::OFF),
+        };
+        let mut env = self.env(settings);
+        if settings.all_final || settings.inlining.is_some() {
+            env.profile = Some(&profile);
+        }
+        then(&env)
     }
 
     /// A new worker.
@@ -105,7 +129,7 @@ impl TestModule {
         self.compiler.worker()
     }
 
-    /// What the runtime would say of the engine.
+    /// What the runtime would say of the engine, without a profile.
     pub(crate) fn env(&self, settings: Settings) -> CompileEnv<'_> {
         CompileEnv {
             layout: &self.layout,
@@ -128,7 +152,7 @@ impl TestModule {
                 .with(CpuFeatures::AVX)
                 .with(CpuFeatures::AVX2),
             interruption: settings.interruption,
-            profile: settings.all_final.then_some(&AllFinal as &dyn Profile),
+            profile: None,
         }
     }
 }
@@ -143,6 +167,16 @@ pub(crate) fn check_artefact(code: &CompiledFunc) {
     assert!(code.stack_maps.is_sorted_by_key(|map| map.return_offset));
     assert!(code.traps.iter().all(|site| site.offset < code.text_bytes));
     assert!(code.relocs.iter().all(|reloc| reloc.offset + 4 <= size));
+    for (at, call) in code.inlined.iter().enumerate() {
+        assert!(call.caller.0 as usize <= at, "callers come first");
+    }
+    let sites = code.calls.iter().map(|site| site.frame);
+    for frame in sites.chain(code.traps.iter().map(|site| site.frame)) {
+        assert!(
+            frame.0 as usize <= code.inlined.len(),
+            "sites are in known bodies"
+        );
+    }
     for map in &code.stack_maps {
         let call = |site: &upshift_abi::CallSite| site.return_offset == map.return_offset;
         assert!(code.calls.iter().any(call), "a stack map is at a call");
@@ -157,6 +191,15 @@ pub(crate) fn check_artefact(code: &CompiledFunc) {
 
 /// Appends the machine code with its records.
 pub(crate) fn print(listing: &mut String, code: &CompiledFunc) {
+    for (at, call) in code.inlined.iter().enumerate() {
+        let (number, func, at) = (at + 1, call.func.0, call.wasm_offset);
+        let caller = within(call.caller);
+        writeln!(
+            listing,
+            "      inlined {number}: function {func} @{at:x}{caller}"
+        )
+        .expect("a String grows");
+    }
     let text = &code.code[..code.text_bytes as usize];
     let mut decoder = Decoder::with_ip(64, text, 0, DecoderOptions::NONE);
     let mut formatter = NasmFormatter::new();
@@ -179,11 +222,12 @@ pub(crate) fn print(listing: &mut String, code: &CompiledFunc) {
             .expect("a String grows");
         }
         for trap in code.traps.iter().filter(|t| t.offset == start) {
-            write!(listing, " ; trap: {} @{:x}", trap.code, trap.wasm_offset)
-                .expect("a String grows");
+            let (code, at, body) = (trap.code, trap.wasm_offset, within(trap.frame));
+            write!(listing, " ; trap: {code} @{at:x}{body}").expect("a String grows");
         }
         for call in code.calls.iter().filter(|c| c.return_offset == end) {
-            write!(listing, " ; call @{:x}", call.wasm_offset).expect("a String grows");
+            let (at, body) = (call.wasm_offset, within(call.frame));
+            write!(listing, " ; call @{at:x}{body}").expect("a String grows");
         }
         for map in code.stack_maps.iter().filter(|m| m.return_offset == end) {
             write!(listing, " ; references at rbp - {:x?}", map.slots).expect("a String grows");
@@ -193,5 +237,13 @@ pub(crate) fn print(listing: &mut String, code: &CompiledFunc) {
     let data = code.code.len() - code.text_bytes as usize;
     if data > 0 {
         writeln!(listing, "      {data} bytes of data").expect("a String grows");
+    }
+}
+
+/// Which inlined body a place is in; nothing for the function's own.
+fn within(frame: InlineFrame) -> String {
+    match frame.0 {
+        0 => String::new(),
+        number => format!(" in {number}"),
     }
 }

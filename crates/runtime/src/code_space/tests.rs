@@ -6,7 +6,9 @@ use crate::entry_table::EntryTable;
 use crate::error::RuntimeErrorKind;
 use crate::pc_map::{lookup_pc, lookup_return_pc};
 use std::sync::Arc;
-use upshift_abi::{CallSite, CodeKind, CompiledFunc, Libcall, Reloc, RelocTarget, SiteIndex, Tier};
+use upshift_abi::{
+    CallSite, CodeKind, CompiledFunc, InlineFrame, Libcall, Reloc, RelocTarget, SiteIndex, Tier,
+};
 use upshift_module::{FuncIndex, FuncType, ValType};
 
 fn space(bytes: usize, dual_mapping: bool, quarantine: bool) -> Arc<CodeSpace> {
@@ -35,9 +37,11 @@ fn code(func: u32, bytes: usize) -> CompiledFunc {
         calls: vec![CallSite {
             return_offset: end,
             wasm_offset: func,
+            frame: InlineFrame::FUNC,
         }],
         stack_maps: Vec::new(),
         frame_bytes: 0,
+        inlined: Vec::new(),
     }
 }
 

@@ -14,11 +14,11 @@ use crate::code_space::CodeOwner;
 use crate::error::RuntimeError;
 use crate::pages::Pages;
 use region::Protection;
-use sites::SiteTable;
+use sites::{Site, SiteTable};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
-use upshift_abi::{CompiledFunc, Tier, TrapCode};
+use upshift_abi::{CompiledFunc, InlineFrame, InlinedCall, Tier, TrapCode};
 use upshift_module::FuncIndex;
 
 /// Blobs are listed by page of code.
@@ -29,13 +29,13 @@ const PAGE_BYTES: usize = 4096;
 pub struct CodeLocation {
     /// Whose code: what `publish` was given.
     pub owner: CodeOwner,
-    /// Which function.
+    /// Whose code it is. What [`bodies`] gives names the functions that were inlined into it as well.
     pub func: FuncIndex,
     /// Which tier.
     pub tier: Tier,
     /// Size of the whole code in bytes.
     pub code_bytes: u32,
-    /// Offset of the operator in the module in bytes, if the pc is a trap site or a call site.
+    /// Offset of the operator in the module in bytes, if the pc is a trap site or a call site. It may be in an inlined body.
     pub wasm_offset: Option<u32>,
     /// Why the instruction may trap, if the pc is a trap site.
     pub trap: Option<TrapCode>,
@@ -45,27 +45,30 @@ pub struct CodeLocation {
 /// may call it. None for stubs and for anything that is not published code.
 #[must_use]
 pub fn lookup_pc(pc: usize) -> Option<CodeLocation> {
-    find(pc, |blob| {
-        let site = blob.traps.find(blob.offset(pc));
-        CodeLocation {
-            wasm_offset: site.map(|site| site.wasm_offset),
-            trap: site.and_then(|site| site.trap),
-            ..blob.location()
-        }
-    })
+    find(pc, |blob| blob.location(blob.trap_site(pc)))
 }
 
 /// What the call that returns to `pc` belongs to; otherwise as [`lookup_pc`].
 #[must_use]
 pub fn lookup_return_pc(pc: usize) -> Option<CodeLocation> {
     // A call may be the last instruction of its blob.
-    find(pc.wrapping_sub(1), |blob| CodeLocation {
-        wasm_offset: blob
-            .calls
-            .find(blob.offset(pc))
-            .map(|site| site.wasm_offset),
-        ..blob.location()
+    find(pc.wrapping_sub(1), |blob| blob.location(blob.call_site(pc)))
+}
+
+/// Calls `emit` for each function that a frame with this pc stands for, innermost first: bodies that were inlined are
+/// frames of their own, as if they had been called. `is_return` tells a return address from an instruction. False if the pc
+/// is not in published code. Takes no lock.
+pub(crate) fn bodies(pc: usize, is_return: bool, emit: &mut dyn FnMut(CodeLocation)) -> bool {
+    let pc_in_blob = pc.wrapping_sub(usize::from(is_return));
+    find(pc_in_blob, |blob| {
+        let site = if is_return {
+            blob.call_site(pc)
+        } else {
+            blob.trap_site(pc)
+        };
+        blob.each_body(site, emit);
     })
+    .is_some()
 }
 
 /// What the map knows of one piece of code.
@@ -80,6 +83,7 @@ pub(crate) struct Blob {
     owner: CodeOwner,
     traps: SiteTable,
     calls: SiteTable,
+    inlined: Box<[InlinedCall]>,
 }
 
 impl Blob {
@@ -94,6 +98,7 @@ impl Blob {
             owner,
             traps: SiteTable::traps(&code.traps),
             calls: SiteTable::calls(&code.calls),
+            inlined: code.inlined.as_slice().into(),
         })
     }
 
@@ -109,15 +114,42 @@ impl Blob {
         u32::try_from(pc - self.start).unwrap_or(u32::MAX)
     }
 
-    fn location(&self) -> CodeLocation {
+    fn trap_site(&self, pc: usize) -> Option<Site> {
+        self.traps.find(self.offset(pc))
+    }
+
+    fn call_site(&self, pc: usize) -> Option<Site> {
+        self.calls.find(self.offset(pc))
+    }
+
+    fn location(&self, site: Option<Site>) -> CodeLocation {
         CodeLocation {
             owner: self.owner,
             func: self.func,
             tier: self.tier,
             code_bytes: self.bytes,
-            wasm_offset: None,
-            trap: None,
+            wasm_offset: site.map(|site| site.wasm_offset),
+            trap: site.and_then(|site| site.trap),
         }
+    }
+
+    /// From the body that the site is in out to the function's own. A caller's number is lower than the callee's, so it ends.
+    fn each_body(&self, site: Option<Site>, emit: &mut dyn FnMut(CodeLocation)) {
+        let mut location = self.location(site);
+        let mut frame = site.map_or(InlineFrame::FUNC, |site| site.frame);
+        while let Some(call) = frame.call().and_then(|at| self.inlined.get(at)) {
+            location.func = call.func;
+            emit(location);
+            location.func = self.func;
+            location.wasm_offset = Some(call.wasm_offset);
+            location.trap = None;
+            debug_assert!(call.caller < frame, "callers come first");
+            if call.caller >= frame {
+                break;
+            }
+            frame = call.caller;
+        }
+        emit(location);
     }
 }
 
@@ -163,7 +195,7 @@ impl Drop for Reading {
     }
 }
 
-fn find(pc: usize, use_blob: impl FnOnce(&Blob) -> CodeLocation) -> Option<CodeLocation> {
+fn find<R>(pc: usize, use_blob: impl FnOnce(&Blob) -> R) -> Option<R> {
     let _reading = Reading::begin();
     let blob = find_blob(pc);
     // SAFETY: rule PCMAP: blobs found while counted as a reader stay until the count falls.

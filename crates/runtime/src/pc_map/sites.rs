@@ -1,21 +1,26 @@
 //! Trap and call sites in about three bytes each.
 //!
 //! Sites are sorted by offset. Each is stored as differences to the one before: a variable-length number for the
-//! offset with one bit that says whether a new trap code follows, and a signed one for the wasm offset. Every 64th
+//! offset with one bit that says whether a new trap code follows, and a signed one for the wasm offset. The highest bit of
+//! that code says that a new inline frame follows it; code without inlined bodies has none of these. Every 64th
 //! site has an anchor with absolute values, so a lookup is a binary search and a short walk, without allocation.
 
-use upshift_abi::{CallSite, TrapCode, TrapSite};
+use upshift_abi::{CallSite, InlineFrame, TrapCode, TrapSite};
 
 /// Sites from one anchor to the next.
 const ANCHOR_SITES: usize = 64;
 /// Bytes that most sites need no more than.
 const USUAL_SITE_BYTES: usize = 4;
+/// With a trap code: a new inline frame follows. No code is that great.
+const NEW_FRAME: u8 = 0x80;
 
 /// What is known at a site.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Site {
     /// Offset of the operator in the module.
     pub(super) wasm_offset: u32,
+    /// Whose body the operator is in.
+    pub(super) frame: InlineFrame,
     /// Why the instruction may trap; none for a call.
     pub(super) trap: Option<TrapCode>,
 }
@@ -41,6 +46,7 @@ struct Anchor {
 struct State {
     offset: u32,
     wasm_offset: u32,
+    frame: InlineFrame,
     code: u8,
 }
 
@@ -50,6 +56,7 @@ impl SiteTable {
         Self::encode(sites.iter().map(|site| State {
             offset: site.offset,
             wasm_offset: site.wasm_offset,
+            frame: site.frame,
             code: site.code.number(),
         }))
     }
@@ -59,6 +66,7 @@ impl SiteTable {
         Self::encode(sites.iter().map(|site| State {
             offset: site.return_offset,
             wasm_offset: site.wasm_offset,
+            frame: site.frame,
             code: 0,
         }))
     }
@@ -76,11 +84,15 @@ impl SiteTable {
                     first: site.offset,
                 });
             }
-            let changed = site.code != last.code;
+            let moved = site.frame != last.frame;
+            let changed = site.code != last.code || moved;
             let delta = u64::from(site.offset.wrapping_sub(last.offset));
             put(&mut bytes, delta << 1 | u64::from(changed));
             if changed {
-                bytes.push(site.code);
+                bytes.push(site.code | if moved { NEW_FRAME } else { 0 });
+            }
+            if moved {
+                put(&mut bytes, site.frame.0.into());
             }
             let wasm = i64::from(site.wasm_offset) - i64::from(last.wasm_offset);
             put(&mut bytes, (wasm << 1 ^ wasm >> 63).cast_unsigned());
@@ -114,6 +126,7 @@ impl SiteTable {
         }
         (state.offset == offset).then_some(Site {
             wasm_offset: state.wasm_offset,
+            frame: state.frame,
             trap: TrapCode::from_number(state.code),
         })
     }
@@ -126,7 +139,10 @@ fn step(rest: &mut &[u8], state: &mut State) -> Option<()> {
     if delta & 1 != 0 {
         let (&code, tail) = rest.split_first()?;
         *rest = tail;
-        state.code = code;
+        state.code = code & !NEW_FRAME;
+        if code & NEW_FRAME != 0 {
+            state.frame = InlineFrame(low_half(take(rest)?));
+        }
     }
     let wasm = take(rest)?;
     let wasm = (wasm >> 1).cast_signed() ^ -((wasm & 1).cast_signed());
@@ -172,7 +188,7 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{Site, SiteTable};
-    use upshift_abi::{CallSite, TrapCode, TrapSite};
+    use upshift_abi::{CallSite, InlineFrame, TrapCode, TrapSite};
 
     #[test]
     fn finds_exactly_what_was_put_in() {
@@ -184,6 +200,7 @@ mod tests {
                 } else {
                     40 + i * 2
                 },
+                frame: InlineFrame(if i % 7 < 3 { 0 } else { i * i }),
                 code: TrapCode::ALL[i as usize / 100],
             })
             .collect();
@@ -191,6 +208,7 @@ mod tests {
         for site in &sites {
             let found = Site {
                 wasm_offset: site.wasm_offset,
+                frame: site.frame,
                 trap: Some(site.code),
             };
             assert_eq!(table.find(site.offset), Some(found));
@@ -206,6 +224,7 @@ mod tests {
             .map(|i| CallSite {
                 return_offset: 20 + i * 13,
                 wasm_offset: 5_000_000 + i * 4,
+                frame: InlineFrame::FUNC,
             })
             .collect();
         let table = SiteTable::calls(&sites);

@@ -20,7 +20,7 @@ use crate::isa::{Cond, ConstId, Label, Reg};
 use buffer::{CodeBuffer, Fixups, append, take_exact};
 pub(crate) use control::PrologueFields;
 pub(crate) use convert::Truncation;
-use upshift_abi::{CallSite, CpuFeatures, Reloc, RelocTarget, TrapCode, TrapSite};
+use upshift_abi::{CallSite, CpuFeatures, InlineFrame, Reloc, RelocTarget, TrapCode, TrapSite};
 use upshift_module::ops::Width;
 
 /// Emits instructions of one function and collects what belongs to them.
@@ -115,6 +115,7 @@ impl Asm {
         let site = TrapSite {
             offset,
             wasm_offset: self.wasm_offset,
+            frame: InlineFrame::FUNC,
             code,
         };
         append(&mut self.traps, site);
@@ -126,6 +127,7 @@ impl Asm {
         self.calls.push(CallSite {
             return_offset,
             wasm_offset: self.wasm_offset,
+            frame: InlineFrame::FUNC,
         });
         return_offset
     }

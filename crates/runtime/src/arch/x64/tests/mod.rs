@@ -17,8 +17,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use upshift_abi::{
-    CallSite, CodeKind, CompiledFunc, EntrySlot, HostContext, Libcall, Reloc, StoreContext, Tier,
-    TrapCode, TrapSite, VmContext,
+    CallSite, CodeKind, CompiledFunc, EntrySlot, HostContext, InlineFrame, Libcall, Reloc,
+    StoreContext, Tier, TrapCode, TrapSite, VmContext,
 };
 use upshift_module::{FuncIndex, FuncType};
 
@@ -264,6 +264,7 @@ impl Draft {
             calls: sites.calls,
             stack_maps: Vec::new(),
             frame_bytes: 0,
+            inlined: Vec::new(),
         };
         Self { func }
     }
@@ -284,6 +285,7 @@ impl Sites {
         self.traps.push(TrapSite {
             offset,
             wasm_offset: 1000 + offset,
+            frame: InlineFrame::FUNC,
             code,
         });
     }
@@ -294,6 +296,7 @@ impl Sites {
         self.calls.push(CallSite {
             return_offset,
             wasm_offset: 2000 + return_offset,
+            frame: InlineFrame::FUNC,
         });
     }
 
