@@ -9,7 +9,7 @@ pub mod differential;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use upshift::{CompileMode, Config, Engine, Error, TierPolicy};
+use upshift::{CompileMode, Config, Engine, Error, TierPolicy, Tuning};
 use upshift_wast::Report;
 
 /// How functions get their code.
@@ -29,6 +29,11 @@ pub enum Mode {
     OsrAtBackEdge,
     /// As [`Self::OsrAtBackEdge`] with as few registers as the baseline compiler can do with, and checked memories.
     OsrFewRegisters,
+    /// Optimized code only, compiled when all bodies are there, with everything inlined that can be, and `call_indirect`s that
+    /// expect some function of their type.
+    Inlining,
+    /// As [`Self::OsrAtOnce`], with everything inlined into the loops that can be, and checked memories.
+    InliningInLoops,
     /// Baseline code only, with memory accesses checked by comparisons.
     BaselineChecked,
     /// Optimized code only, with memory accesses checked by comparisons.
@@ -72,10 +77,20 @@ impl Mode {
             Self::TierUpAfterFirstCall => config
                 .tier_policy(TierPolicy::Dynamic)
                 .tier_up_after(Some(1)),
-            Self::OsrAtOnce => config.osr_after(Some(1)),
+            // Without calls there would be less to test.
+            Self::OsrAtOnce => config.osr_after(Some(1)).inlining(false),
             Self::OsrAtBackEdge => config.osr_after(Some(2)).tier_up_after(Some(1)),
+            Self::Inlining => config
+                .tier_policy(TierPolicy::Optimizing)
+                .compile_mode(CompileMode::Eager)
+                .tuning(Tuning::default().inline_all()),
+            Self::InliningInLoops => config
+                .osr_after(Some(1))
+                .tuning(Tuning::default().inline_all())
+                .memory_reservation(false),
             Self::OsrFewRegisters => config
                 .osr_after(Some(2))
+                .inlining(false)
                 .baseline_registers(Some(0))
                 .memory_reservation(false),
             Self::BaselineChecked => config

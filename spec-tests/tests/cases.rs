@@ -19,6 +19,8 @@ fn cases_hold_in_every_mode() {
         Mode::OsrAtOnce,
         Mode::OsrAtBackEdge,
         Mode::OsrFewRegisters,
+        Mode::Inlining,
+        Mode::InliningInLoops,
         Mode::BaselineChecked,
         Mode::OptimizingChecked,
         Mode::BaselineFewRegisters,

@@ -62,6 +62,16 @@ fn loops_entered_with_few_registers() {
 }
 
 #[test]
+fn inlining() {
+    run(Mode::Inlining);
+}
+
+#[test]
+fn inlining_into_loops() {
+    run(Mode::InliningInLoops);
+}
+
+#[test]
 fn baseline_with_checked_memories() {
     run(Mode::BaselineChecked);
 }

@@ -67,6 +67,9 @@ pub(crate) struct EngineOptions {
     /// Leave running loops in baseline code.
     #[arg(long)]
     pub(crate) no_osr: bool,
+    /// Compile each function by itself: leave calls of small and hot functions calls.
+    #[arg(long)]
+    pub(crate) no_inlining: bool,
     /// Thresholds of tier-up; a key that there is not lists those that there are.
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = tuning)]
     pub(crate) tuning: Option<Tuning>,
@@ -121,6 +124,9 @@ impl EngineOptions {
         config.osr_after(self.osr_after);
         if self.no_osr {
             config.osr(false);
+        }
+        if self.no_inlining {
+            config.inlining(false);
         }
         config
     }

@@ -34,7 +34,8 @@ impl Arriving {
 
     /// Gives bodies of the module their first code, on this thread. A thread that is not of the
     /// [front pool](crate::TierManager::front_pool) leaves out those that the optimizing compiler is for, whose need
-    /// of stack nobody bounds. Does nothing in runs that are replayed or recorded, which need the whole module first.
+    /// of stack nobody bounds, and leaves them all out if callees may become part of them: they wait for the whole module.
+    /// Does nothing in runs that are replayed or recorded, which need the whole module first.
     pub fn compile(&self, bodies: &[ValidatedFunc<'_>]) {
         bodies.iter().for_each(|body| self.tiers.validated(*body));
         let shared = &self.tiers.shared;
@@ -46,7 +47,8 @@ impl Arriving {
             let mut place = Place::Pool(bench);
             for body in bodies {
                 let tier = shared.options.first_tier(body.index());
-                let here = on_pool || tier == Tier::Baseline;
+                let may_optimize = on_pool && !shared.options.tuning.inlining;
+                let here = may_optimize || tier == Tier::Baseline;
                 if self.stopped.load(Ordering::Relaxed) {
                     return;
                 }

@@ -199,7 +199,8 @@ impl TieringOptions {
     /// Whether the function's body may be copied into its callers: not if its code is to be baseline code, nor if
     /// each of its calls counts.
     pub(crate) fn may_inline(&self, func: FuncIndex) -> bool {
-        !self.every_site() && self.forced(func) != Some(Tier::Baseline)
+        let every_call = self.tier_up_after.is_some() || self.needs_whole_modules();
+        !every_call && self.forced(func) != Some(Tier::Baseline)
     }
 
     /// Whether the function is queued as soon as it has baseline code.

@@ -13,8 +13,9 @@ use crate::module_tiers::ModuleTiers;
 use crate::policy::Counting;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use upshift_abi::{CompileEnv, Profile};
-use upshift_module::{FuncIndex, ValidatedFunc};
+use upshift_abi::{CompileEnv, InlineLimits, Profile};
+use upshift_module::ops::CallOp;
+use upshift_module::{FuncIndex, Op, ValidatedFunc};
 use upshift_runtime::{LoadedModule, ModuleCode};
 
 use crate::state::{FuncState, StateCell};
@@ -116,7 +117,31 @@ impl Profile for ModuleProfile<'_> {
         self.state(func) == FuncState::Optimized
     }
 
-    fn indirect_target(&self, func: FuncIndex, ordinal: u32) -> Option<FuncIndex> {
-        self.tiers.targets.dominant(func, ordinal)
+    fn inlining(&self) -> InlineLimits {
+        self.tiers.shared.options.tuning.inline_limits()
     }
+
+    fn indirect_target(&self, func: FuncIndex, ordinal: u32) -> Option<FuncIndex> {
+        let known = self.tiers.targets.dominant(func, ordinal);
+        if known.is_some() || !self.tiers.shared.options.tuning.inline_guesses {
+            return known;
+        }
+        guess(self.loaded.as_ref()?.module().func(func)?, ordinal)
+    }
+}
+
+/// Any function that a table may hold and that the call may reach; which one depends on the call.
+fn guess(body: ValidatedFunc<'_>, ordinal: u32) -> Option<FuncIndex> {
+    let env = body.env();
+    let mut calls = body.ops().filter_map(|(_, op)| {
+        let Op::Call(CallOp::CallIndirect { ty, .. }) = op else {
+            return None;
+        };
+        Some(ty)
+    });
+    let ty = env.ty(calls.nth(ordinal as usize)?);
+    let fits = |func: &&FuncIndex| !env.is_imported_func(**func) && env.func_type(**func) == ty;
+    let funcs: Vec<&FuncIndex> = env.declared_funcs.iter().filter(fits).collect();
+    let at = ordinal as usize % funcs.len().max(1);
+    funcs.get(at).map(|func| **func)
 }

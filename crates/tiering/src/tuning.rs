@@ -4,6 +4,7 @@
 //! As text they are `key = value`, by serde; keys that are left out keep their defaults.
 
 use serde::{Deserialize, Serialize};
+use upshift_abi::InlineLimits;
 
 /// The thresholds of an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,6 +45,26 @@ pub struct Tuning {
     pub osr: bool,
     /// For how many of its loops a function may have code that enters it there.
     pub osr_loops_max: usize,
+    /// Whether optimized code takes in the bodies of callees.
+    pub inlining: bool,
+    /// Bodies up to this many bytes are inlined wherever they are called.
+    pub inline_tiny_bytes: u32,
+    /// Bodies up to this many bytes are inlined where the call is in a loop or the callee is hot.
+    pub inline_small_bytes: u32,
+    /// Bodies up to this many bytes are inlined where both are true.
+    pub inline_hot_bytes: u32,
+    /// Entries from which on a callee is hot.
+    pub inline_hot_entries: u64,
+    /// Inlined bodies around a call, at most.
+    pub inline_depth: u32,
+    /// Bytes of all bodies that one function takes in, at most.
+    pub inline_budget_bytes: u32,
+    /// The same but for tiny ones, in percent of the function's own body.
+    pub inline_growth_percent: u32,
+    /// Bytes that small functions may take in even so.
+    pub inline_growth_bytes_min: u32,
+    /// For tests: takes some function of the right type for the target of a `call_indirect` of which nothing is known.
+    pub inline_guesses: bool,
     /// Time between two visits of the slow path of a loop whose function is queued or being
     /// compiled, in microseconds.
     pub poll_us: u32,
@@ -91,6 +112,16 @@ impl Tuning {
         max_body_bytes: 1 << 20,
         osr: true,
         osr_loops_max: 8,
+        inlining: true,
+        inline_tiny_bytes: 24,
+        inline_small_bytes: 80,
+        inline_hot_bytes: 240,
+        inline_hot_entries: 100,
+        inline_depth: 4,
+        inline_budget_bytes: 12_000,
+        inline_growth_percent: 100,
+        inline_growth_bytes_min: 300,
+        inline_guesses: false,
         poll_us: 50,
         poll_percent: 5,
         interrupt_us: 4_000,
@@ -103,6 +134,41 @@ impl Tuning {
         compile_nice: 0,
         compile_idle_ms: 100,
     };
+
+    /// What an optimizing compile may inline.
+    pub(crate) fn inline_limits(&self) -> InlineLimits {
+        if !self.inlining {
+            return InlineLimits::OFF;
+        }
+        InlineLimits {
+            tiny_bytes: self.inline_tiny_bytes,
+            small_bytes: self.inline_small_bytes,
+            hot_bytes: self.inline_hot_bytes,
+            hot_entries: self.inline_hot_entries,
+            depth: self.inline_depth,
+            budget_bytes: self.inline_budget_bytes,
+            growth_percent: self.inline_growth_percent,
+            growth_bytes_min: self.inline_growth_bytes_min,
+        }
+    }
+
+    /// The same with everything inlined that can be, as far as the size of functions stays sane, for tests.
+    #[must_use]
+    pub fn inline_all(self) -> Self {
+        Self {
+            inlining: true,
+            inline_tiny_bytes: 1_000,
+            inline_small_bytes: 4_000,
+            inline_hot_bytes: 4_000,
+            inline_hot_entries: 0,
+            inline_depth: 8,
+            inline_budget_bytes: 20_000,
+            inline_growth_percent: 1_000,
+            inline_growth_bytes_min: 10_000,
+            inline_guesses: true,
+            ..self
+        }
+    }
 }
 
 impl Default for Tuning {

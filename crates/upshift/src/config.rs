@@ -177,6 +177,13 @@ impl Config {
         self
     }
 
+    /// Whether the optimizing tier puts the bodies of callees in place of calls, by size and profile. Backtraces show
+    /// inlined functions as any others. Default: yes. Changes the [`Tuning`]; call it after [`Self::tuning`].
+    pub fn inlining(&mut self, enable: bool) -> &mut Self {
+        self.tiering.tuning.inlining = enable;
+        self
+    }
+
     /// Enters loops of baseline code with optimized code from visit number `visits` of the loop's header on, counted over all
     /// stores, whatever that costs; coming to the loop is its first visit. Needs a policy that tiers up. Default: none.
     pub fn osr_after(&mut self, visits: impl Into<Option<u32>>) -> &mut Self {

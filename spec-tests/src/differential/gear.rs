@@ -81,7 +81,24 @@ impl Gear {
     }
 
     fn optimizing(random: &mut Random) -> Self {
-        Self::new(random, TierPolicy::Optimizing)
+        let mut gear = Self::new(random, TierPolicy::Optimizing);
+        gear.inline(random);
+        gear
+    }
+
+    /// No, the usual or all inlining; call it after what else changes the tuning.
+    fn inline(&mut self, random: &mut Random) {
+        match random.below(5) {
+            0 => {
+                self.note("nothing inlined");
+                self.config.inlining(false);
+            }
+            1 | 2 => {
+                self.note("all inlined");
+                self.config.tuning(Tuning::default().inline_all());
+            }
+            _ => {}
+        }
     }
 
     /// Both tiers: forced per function, forced at a call, or whenever the queue gets there.
@@ -108,6 +125,7 @@ impl Gear {
         }
         if kind != 1 && kind != 3 && random.chance(60) {
             let visits = 1 + random.below(4);
+            gear.inline(random);
             gear.note(&format!("loops entered at visit {visits}"));
             gear.config.osr_after(Some(visits));
         }

@@ -9,6 +9,8 @@ mod host_functions;
 #[cfg(test)]
 mod initial_memories;
 #[cfg(test)]
+mod inlining;
+#[cfg(test)]
 mod interrupts;
 #[cfg(test)]
 mod items;

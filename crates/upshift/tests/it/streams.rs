@@ -189,7 +189,9 @@ fn everything_is_compiled_before_the_last_byte() {
         let count = Arc::new(Count::default());
         let mut config = Config::new();
         config.tier_policy(policy).threads(threads);
+        // Inlining needs the whole module.
         config
+            .inlining(false)
             .compile_mode(CompileMode::Eager)
             .events(Arc::<Count>::clone(&count));
         let engine = Engine::new(&config).unwrap();

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::thread::panicking;
 use upshift::{
     AsContextMut, CompileMode, Config, Engine, Error, ErrorKind, Extern, Instance, Module, Store,
-    TierPolicy, TrapCode,
+    TierPolicy, TrapCode, Tuning,
 };
 
 pub(crate) const POLICIES: [TierPolicy; 4] = [
@@ -55,6 +55,16 @@ pub(crate) fn modes() -> &'static [Mode] {
         let mut config = Config::new();
         config.osr_after(2).baseline_registers(0);
         modes.push(("loops entered at back-edges, few registers".into(), config));
+        let inline_all = Tuning::default().inline_all();
+        let mut config = Config::new();
+        config
+            .tier_policy(TierPolicy::Optimizing)
+            .compile_mode(CompileMode::Eager)
+            .tuning(inline_all);
+        modes.push(("everything inlined".into(), config));
+        let mut config = Config::new();
+        config.osr_after(1).tuning(inline_all);
+        modes.push(("everything inlined into loops".into(), config));
         let mut config = Config::new();
         config.threads(1).tier_policy(TierPolicy::Eager);
         modes.push(("Eager, one thread".into(), config));
