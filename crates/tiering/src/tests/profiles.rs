@@ -151,7 +151,7 @@ fn entries_and_bodies() {
             "visits of loops count",
             scheduled(None, Some(1)),
             &[Call, Flip(1)],
-            (1, false, false),
+            (1, false, true),
         ),
     ]);
 }
