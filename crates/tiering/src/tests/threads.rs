@@ -244,7 +244,7 @@ fn what_is_spent_on_compiling_is_bounded() {
     // It took next to nothing.
     world.flip(3, 0);
     world.manager.drain();
-    let up = format!("{first} request:0 start finish publish:o install:o retire:b");
+    let up = format!("{first} request:0 start finish publish:o install:o retire:b free:b");
     assert_eq!(world.events(3), up);
 }
 

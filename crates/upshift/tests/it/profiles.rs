@@ -117,7 +117,12 @@ fn check(profile: ProfilingStrategy, path: &Path, read: impl Fn(&[u8]) -> Vec<En
             assert!(!code.is_empty() && code[0] != 0xcc, "{name}");
         }
         let Some(location) = lookup_pc(*address) else {
-            assert!(name.ends_with(" [stub]"), "{name}");
+            // Code that was replaced may be freed by now; stubs are never in the map.
+            if name.ends_with(" [baseline]") && dynamic.stats().freed_bytes > 0 {
+                names.insert(name.as_str());
+            } else {
+                assert!(name.ends_with(" [stub]"), "{name}");
+            }
             continue;
         };
         names.insert(name.as_str());
