@@ -6,6 +6,7 @@ use crate::events::EventKind;
 use crate::module_tiers::ModuleTiers;
 use crate::policy::Counting;
 use crate::pool::Scratch;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -162,6 +163,7 @@ impl ModuleTiers {
         let func = compiled.code.func;
         let tier = compiled.code.tier;
         let defined = self.defined(func)?;
+        self.emit_inlined(&compiled.code);
         let published = code.publish(&compiled.code)?;
         let code_bytes = published.code_bytes();
         self.emit(func, EventKind::Published { tier, code_bytes });
@@ -172,6 +174,14 @@ impl ModuleTiers {
             self.retired(&retired);
         }
         Ok(entry)
+    }
+
+    /// Tells whose bodies the code holds, each once.
+    pub(crate) fn emit_inlined(&self, code: &CompiledFunc) {
+        let callees: BTreeSet<FuncIndex> = code.inlined.iter().map(|call| call.func).collect();
+        for callee in callees {
+            self.emit(code.func, EventKind::Inlined { callee });
+        }
     }
 }
 

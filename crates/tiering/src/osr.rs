@@ -269,6 +269,7 @@ impl ModuleTiers {
                 compile,
             };
             self.emit(func, kind);
+            self.emit_inlined(&compiled.code);
             let published = loaded.publish(&compiled.code)?;
             let tier = Tier::Optimizing;
             self.emit(func, EventKind::Published { tier, code_bytes });
