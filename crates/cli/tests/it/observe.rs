@@ -79,7 +79,12 @@ fn trace(folder: &Path, name: &str) -> Vec<Value> {
 fn traces_are_whole_however_the_run_ends() {
     for (wat, args, code, name) in [
         (TRAP, "", 134, "baseline inner"),
-        (TRAP, "--tier optimizing --no-inlining", 134, "optimizing inner"),
+        (
+            TRAP,
+            "--tier optimizing --no-inlining",
+            134,
+            "optimizing inner",
+        ),
         (EXIT, "", 201, "baseline bye \"quoted\"\n\u{1f980}"),
         (LOOP, "--timeout 0.05", 134, "baseline spin"),
         (SLEEP, "--timeout 0.05", 134, "baseline sleeper"),
