@@ -37,7 +37,7 @@ use cranelift_codegen::ir::{Block, InstBuilder as _, SourceLoc, Value};
 use cranelift_frontend::Variable;
 use std::collections::{HashMap, HashSet};
 use upshift_abi::{CompileError, CompileErrorKind, LoopState, OSR_CELL_BYTES, SiteIndex, TrapCode};
-use upshift_module::ops::{BlockType, CallOp, ControlOp};
+use upshift_module::ops::{BlockType, CallOp, ControlOp, VariableOp};
 use upshift_module::{Op, ValType};
 
 /// Most definitions of operands as variables: each block around the loop defines those below it.
@@ -209,10 +209,18 @@ impl<'a> Translator<'a, '_> {
             self.result_pointer = Some(pointer);
         }
         let func = self.func;
+        let assigned = self.assigned_locals();
         let params = func.ty().params().iter().map(|&ty| (1, ty));
+        let mut index = 0;
         for (count, ty) in params.chain(func.locals()) {
             for _ in 0..count {
-                let value = self.read_cell(ty, buffer, &mut cell);
+                let read = self.read_cell(ty, buffer, &mut cell);
+                let value = if assigned.contains(&index) {
+                    read
+                } else {
+                    self.zero(ty)
+                };
+                index += 1;
                 let variable = self.declare_local(ty);
                 self.scratch.locals.push(variable);
                 self.builder.def_var(variable, value);
@@ -227,6 +235,19 @@ impl<'a> Translator<'a, '_> {
             return Err(disagree("number of values"));
         }
         Ok(())
+    }
+
+    /// Parameters, and the locals that some operator writes. All others are zero or null wherever the function is entered, as
+    /// they are constants where it begins.
+    fn assigned_locals(&self) -> HashSet<u32> {
+        let params = u32::try_from(self.func.ty().params().len()).unwrap_or(u32::MAX);
+        let written = self.func.ops().filter_map(|(_, op)| {
+            let Op::Variable(VariableOp::LocalSet(local) | VariableOp::LocalTee(local)) = op else {
+                return None;
+            };
+            Some(local.0)
+        });
+        (0..params).chain(written).collect()
     }
 
     fn read_cell(&mut self, ty: ValType, buffer: Value, cell: &mut i32) -> Value {
